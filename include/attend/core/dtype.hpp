@@ -1,0 +1,68 @@
+#pragma once
+
+#include "config.hpp"
+
+/// @file
+/// Element types and places as values, and the type a computation on an element type is carried out
+/// in.
+
+namespace attend {
+
+/// Element type of q, k, v and the output.
+enum class Dtype { f16, bf16, f32, f64 };
+
+/// The name as it appears in messages: "f16", "bf16", "f32", "f64".
+constexpr const char* name(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f16:
+      return "f16";
+    case Dtype::bf16:
+      return "bf16";
+    case Dtype::f32:
+      return "f32";
+    case Dtype::f64:
+      return "f64";
+  }
+  return "unknown";
+}
+
+/// Bytes of one element.
+ATTEND_HD constexpr int size_bytes(Dtype dtype) {
+  return dtype == Dtype::f64 ? 8 : dtype == Dtype::f32 ? 4 : 2;
+}
+
+/// Where tensors lie.
+enum class Device { host, cuda };
+
+/// "host" or "cuda".
+constexpr const char* name(Device device) { return device == Device::host ? "host" : "cuda"; }
+
+/// Maps an element type to its `Dtype` (`kDtype`) and to the type that scores, sums, bias, slopes,
+/// sinks and log-sum-exp are in (`Real`: float, and double for double). Specialised for each
+/// supported type.
+template <class T>
+struct ElementTraits;
+
+/// Single precision.
+template <>
+struct ElementTraits<float> {
+  /// Scores and sums.
+  using Real = float;
+  /// As a value.
+  static constexpr Dtype kDtype = Dtype::f32;
+};
+
+/// Double precision.
+template <>
+struct ElementTraits<double> {
+  /// Scores and sums.
+  using Real = double;
+  /// As a value.
+  static constexpr Dtype kDtype = Dtype::f64;
+};
+
+/// The type a computation on elements of type `T` is carried out in: float, and double for double.
+template <class T>
+using RealOf = typename ElementTraits<T>::Real;
+
+}  // namespace attend

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "dropout.hpp"
+#include "keys.hpp"
+#include "problem.hpp"
+#include "view.hpp"
+
+/// @file
+/// Everything that one call may ask for beyond q, k and v, as data; and what it says of one score.
+
+namespace attend {
+
+/// What a row without any allowed key gives.
+enum class EmptyRow {
+  zero,     ///< output 0
+  uniform,  ///< the mean of v over all keys (below the key length), as the original's math path
+            ///< gives
+};
+
+/// A run of integers, 32 or 64 bits wide, that somebody else owns: one per batch element. Null:
+/// "not given".
+class Integers {
+ public:
+  /// Not given.
+  constexpr Integers() = default;
+  /// 32-bit values, `stride` elements apart.
+  ATTEND_HD constexpr Integers(const std::int32_t* data, std::int64_t stride)
+      : narrow_(data), stride_(stride) {}
+  /// 64-bit values, `stride` elements apart.
+  ATTEND_HD constexpr Integers(const std::int64_t* data, std::int64_t stride)
+      : wide_(data), stride_(stride) {}
+
+  /// True if given.
+  ATTEND_HD constexpr explicit operator bool() const {
+    return narrow_ != nullptr || wide_ != nullptr;
+  }
+  /// The n-th value.
+  ATTEND_HD constexpr std::int64_t operator[](std::int64_t n) const {
+    return narrow_ != nullptr ? narrow_[n * stride_] : wide_[n * stride_];
+  }
+
+ private:
+  const std::int32_t* narrow_ = nullptr;
+  const std::int64_t* wide_ = nullptr;
+  std::int64_t stride_ = 1;
+};
+
+/// What is added to a query's index to give its position among the keys.
+enum class Alignment {
+  start,    ///< 0: query 0 stands at key 0
+  end,      ///< keys - len_q: the last query stands at the last key
+  offsets,  ///< a number per batch element
+};
+
+/// No user's score function: the score stays as it is.
+struct NoScoreMod {
+  /// The score itself.
+  template <class Real>
+  ATTEND_HD constexpr Real operator()(Real score, Index) const {
+    return score;
+  }
+};
+
+/// No user's mask function: every key is allowed.
+struct NoMaskMod {
+  /// Always true.
+  ATTEND_HD constexpr bool operator()(Index) const { return true; }
+};
+
+/// One call's variant of attention. Views are broadcast already (stride 0 along axes of extent 1
+/// that were repeated): bias and mask have extents (b h i j), slopes and sinks (b h). Null views
+/// are "not given".
+template <class RealType, class ScoreMod = NoScoreMod, class MaskMod = NoMaskMod>
+struct Variant {
+  /// Type of scores, bias, slopes, sinks, log-sum-exp.
+  using Real = RealType;
+  /// Whether a user's function changes scores.
+  static constexpr bool kHasScoreMod = !std::is_same_v<ScoreMod, NoScoreMod>;
+  /// Whether a user's function excludes keys.
+  static constexpr bool kHasMaskMod = !std::is_same_v<MaskMod, NoMaskMod>;
+
+  Real scale = 1;                        ///< factor of the dot products
+  Real softcap = 0;                      ///< c of `c * tanh(s / c)`; 0: none
+  View<const Real, 4> bias;              ///< added to the score; -inf excludes the key
+  View<const Real, 2> alibi;             ///< slopes of `-slope * |position - j|`
+  View<const bool, 4> mask;              ///< true = keep
+  View<const Real, 2> sink;              ///< a logit that takes part in the denominator only
+  bool causal = false;                   ///< j <= position
+  Window window;                         ///< sides of what a query sees
+  Alignment alignment = Alignment::end;  ///< where queries stand among the keys
+  Integers offsets;                      ///< (b), for Alignment::offsets
+  Integers key_lengths;                  ///< (b), keys that exist
+  Dropout dropout;                       ///< of the probabilities
+  EmptyRow empty_row = EmptyRow::zero;   ///< policy
+  ATTEND_NO_UNIQUE_ADDRESS ScoreMod
+      score_mod;  ///< the user's change of a score, after everything else
+  ATTEND_NO_UNIQUE_ADDRESS MaskMod mask_mod;  ///< the user's exclusion of keys
+
+  /// The keys that queries of batch element b see by position.
+  ATTEND_HD constexpr KeyBand band(const Problem& problem, std::int64_t b) const {
+    const std::int64_t length = key_lengths ? key_lengths[b] : problem.len_k;
+    const std::int64_t shift = alignment == Alignment::start ? 0
+                               : alignment == Alignment::end ? length - problem.len_q
+                                                             : offsets[b];
+    Window sides = window;
+    if (causal) sides.right = 0;
+    return {shift, length, sides};
+  }
+
+  /// Whether anything but position (mask, bias, user's function) can exclude a key.
+  ATTEND_HD constexpr bool excludes_beyond_position() const { return mask || bias || kHasMaskMod; }
+
+  /// Whether a score needs more than its dot product and the scale.
+  ATTEND_HD constexpr bool changes_score() const {
+    return softcap > 0 || bias || alibi || kHasScoreMod;
+  }
+
+  /// Whether a key that position allows is allowed by everything else too.
+  ATTEND_HD constexpr bool allows(Index at) const {
+    if (mask && !mask(at.b, at.h, at.i, at.j)) return false;
+    if (bias && bias(at.b, at.h, at.i, at.j) == -std::numeric_limits<Real>::infinity())
+      return false;
+    return mask_mod(at);
+  }
+
+  /// The logit of an allowed key from the dot product of query and key; `position` is the query's.
+  ATTEND_HD Real logit(Real dot, Index at, std::int64_t position) const {
+    using std::tanh;
+    Real score = scale * dot;
+    if (softcap > 0) score = softcap * tanh(score / softcap);
+    if (bias) score += bias(at.b, at.h, at.i, at.j);
+    if (alibi) score -= alibi(at.b, at.h) * distance(position, at.j);
+    return score_mod(score, at);
+  }
+
+  /// The sink's logit, -inf where there is none.
+  ATTEND_HD constexpr Real sink_logit(std::int64_t b, std::int64_t h) const {
+    return sink ? sink(b, h) : -std::numeric_limits<Real>::infinity();
+  }
+
+  /// |position - j|, as ALiBi takes it.
+  ATTEND_HD static constexpr Real distance(std::int64_t position, std::int64_t j) {
+    const Real difference = static_cast<Real>(saturating_add(position, -j));
+    return difference < 0 ? -difference : difference;
+  }
+};
+
+}  // namespace attend
