@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace gpu {
+
+/// Figures of one instruction of a kernel, summed over the launch. Exact: the same in every run
+/// whatever the seed, unless the program itself depends on timing.
+struct SiteCounts {
+  std::string instruction;  ///< PTX text
+  std::string opcode;  ///< with its modifiers: "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
+  std::string file;
+  int line = 0;
+  int ptx_line = 0;
+  std::uint64_t executed = 0;          ///< warp instructions
+  std::uint64_t lanes = 0;             ///< lanes that took part, summed
+  std::uint64_t global_bytes = 0;      ///< read or written
+  std::uint64_t global_sectors = 0;    ///< 32-byte sectors
+  std::uint64_t shared_phases = 0;     ///< passes over the 32 banks that were needed
+  std::uint64_t shared_conflicts = 0;  ///< passes beyond those needed without bank conflicts
+  std::uint64_t local_bytes = 0;
+};
+
+/// Exact figures of one launch.
+struct Counts {
+  std::uint64_t instructions = 0;  ///< warp instructions
+  std::uint64_t blocks = 0;
+  std::uint64_t warps = 0;
+  std::uint64_t barriers = 0;           ///< barrier instructions, block-wide, by warp
+  std::uint64_t global_bytes_read = 0;  ///< by lanes, cp.async and atomics too
+  std::uint64_t global_bytes_written = 0;
+  std::uint64_t global_sectors_read = 0;  ///< 32-byte sectors per warp instruction
+  std::uint64_t global_sectors_written = 0;
+  std::uint64_t shared_phases = 0;
+  std::uint64_t shared_conflicts = 0;
+  std::uint64_t local_bytes = 0;  ///< read and written: spills and arrays that are indexed
+  std::map<std::string, std::uint64_t> by_opcode;  ///< first word ("add", "mma", ...) -> executed
+  std::map<std::string, std::uint64_t> mma;  ///< shape and types ("m16n8k16.f32.f16") -> executed
+  std::vector<SiteCounts> sites;             ///< in program order; those executed at least once
+
+  /// Sum of shared_conflicts over the sites with first <= source line <= last (of any file, or of
+  /// files whose path ends in `file`).
+  std::uint64_t conflicts_in_lines(int first, int last, const std::string& file = {}) const;
+
+  /// A table for people.
+  std::string table() const;
+};
+
+}  // namespace gpu
