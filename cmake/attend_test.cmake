@@ -1,0 +1,56 @@
+# attend_folder(RESULT NAME): whether the tests of folder NAME are wanted (ATTEND_TESTS names them; empty: all but fuzz).
+#
+# attend_test(NAME [FILES ...])
+#   A GoogleTest binary `NAME_test` made of FILES, or of NAME/*.cpp where none are named. Each of its cases becomes one
+#   CTest test. Cases of a suite whose name contains `Long` get the label `long`: they run only by hand
+#   (`tests/run --long`).
+include(GoogleTest)
+
+# Shared by all test programs: GoogleTest, the support folder, warnings, sanitizers and one precompiled header.
+file(GLOB attend_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
+add_library(attend_test_base STATIC ${PROJECT_SOURCE_DIR}/tests/support/precompiled.cpp
+                                    ${attend_test_support})
+target_link_libraries(attend_test_base PUBLIC attend::attend attend_warnings GTest::gmock_main)
+target_include_directories(attend_test_base PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+target_compile_definitions(attend_test_base PUBLIC
+  EIGEN_USE_THREADS ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+target_precompile_headers(attend_test_base PRIVATE <gmock/gmock.h> <gtest/gtest.h>
+                                                   <unsupported/Eigen/CXX11/Tensor>)
+if(ATTEND_SANITIZE)
+  target_compile_options(attend_test_base PUBLIC -fsanitize=${ATTEND_SANITIZE} -fno-omit-frame-pointer
+                                                 -fno-sanitize-recover=all)
+  target_link_options(attend_test_base PUBLIC -fsanitize=${ATTEND_SANITIZE})
+endif()
+
+function(attend_folder result name)
+  if(ATTEND_TESTS)
+    list(FIND ATTEND_TESTS ${name} index)
+  elseif(name STREQUAL "fuzz")
+    set(index -1)
+  else()
+    set(index 0)
+  endif()
+  if(index LESS 0 OR NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+    set(${result} OFF PARENT_SCOPE)
+  else()
+    set(${result} ON PARENT_SCOPE)
+  endif()
+endfunction()
+
+function(attend_test name)
+  attend_folder(wanted ${name})
+  if(NOT wanted)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
+  if(NOT arg_FILES)
+    file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp)
+  endif()
+  add_executable(${name}_test ${arg_FILES})
+  target_link_libraries(${name}_test PRIVATE attend_test_base)
+  target_precompile_headers(${name}_test REUSE_FROM attend_test_base)
+  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER -*Long* TEST_PREFIX ${name}/
+    PROPERTIES TIMEOUT 300 LABELS ${name})
+  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER *Long* TEST_PREFIX ${name}/ TEST_LIST ${name}_long
+    PROPERTIES TIMEOUT 3600 LABELS long)
+endfunction()

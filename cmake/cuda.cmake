@@ -1,0 +1,16 @@
+# The CUDA language, for the parts that need the CUDA compiler. CMake's own default architecture is 75, which has no
+# flash path at all, and `native` fails on a machine without a GPU; so the default is set before the language is.
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES "80;90a")
+endif()
+if(ATTEND_CUDA STREQUAL "AUTO")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(NOT CMAKE_CUDA_COMPILER)
+    message(NOTICE "attend: no CUDA compiler; what needs one is left out")
+    set(ATTEND_CUDA OFF)
+    return()
+  endif()
+endif()
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)

@@ -1,0 +1,21 @@
+# Eigen 3.4 or 5, for the project itself and for the installed package. It is found without a version and compared
+# here: Eigen's own version file says that 5 cannot stand in for 3.4, and a range rejects 3.4.0.
+if(NOT TARGET Eigen3::Eigen)
+  find_package(Eigen3 CONFIG QUIET)
+  if(NOT Eigen3_FOUND)
+    set(attend_missing "attend needs Eigen 3.4 or 5, which was not found (set Eigen3_DIR)")
+  elseif(NOT Eigen3_VERSION MATCHES "^(3\\.4|5)(\\.|$)")
+    set(attend_missing "attend needs Eigen 3.4 or 5; ${Eigen3_DIR} has ${Eigen3_VERSION} (set Eigen3_DIR)")
+  endif()
+endif()
+find_package(Threads QUIET)
+if(NOT Threads_FOUND)
+  set(attend_missing "attend needs a threads library")
+endif()
+
+if(attend_missing AND CMAKE_FIND_PACKAGE_NAME STREQUAL "attend")
+  set(attend_FOUND FALSE)
+  set(attend_NOT_FOUND_MESSAGE "${attend_missing}")
+elseif(attend_missing)
+  message(FATAL_ERROR "${attend_missing}")
+endif()

@@ -1,0 +1,20 @@
+# What is built. Everything is off inside another project.
+option(ATTEND_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(ATTEND_BUILD_BENCH "Build attend_bench" ${PROJECT_IS_TOP_LEVEL})
+option(ATTEND_INSTALL "Install the headers and the CMake package" ${PROJECT_IS_TOP_LEVEL})
+set(ATTEND_CUDA OFF CACHE STRING "Build what needs the CUDA compiler: ON, OFF, or AUTO (where there is one)")
+set(ATTEND_TESTS "" CACHE STRING "Folders of tests/ to build; empty means all but fuzz")
+set(ATTEND_SANITIZE "" CACHE STRING "Sanitizers of the tests, e.g. address,undefined")
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release)
+  endif()
+  find_program(attend_ccache ccache)
+  if(attend_ccache AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    # Precompiled headers are only cached with these two looser rules.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${attend_ccache})
+  endif()
+endif()

@@ -1,0 +1,18 @@
+add_library(attend INTERFACE)
+add_library(attend::attend ALIAS attend)
+target_compile_features(attend INTERFACE cxx_std_20)
+target_link_libraries(attend INTERFACE Eigen3::Eigen Threads::Threads)
+
+# Inside another project our headers are system headers, so that the user's warnings stay the user's. Here they
+# are not: our own warnings must be seen.
+if(PROJECT_IS_TOP_LEVEL)
+  set(attend_system "")
+else()
+  set(attend_system SYSTEM)
+endif()
+target_include_directories(attend ${attend_system} INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+
+# What our own programs are compiled with.
+add_library(attend_warnings INTERFACE)
+target_compile_options(attend_warnings INTERFACE -Wall -Wextra -Wconversion -Werror)

@@ -1,0 +1,11 @@
+# The version's only home is include/attend/version.hpp.
+set(attend_version_header ${CMAKE_CURRENT_LIST_DIR}/../include/attend/version.hpp)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${attend_version_header})
+file(STRINGS ${attend_version_header} attend_version_lines)
+foreach(part MAJOR MINOR PATCH)
+  if(NOT "${attend_version_lines}" MATCHES "#define ATTEND_VERSION_${part} +([0-9]+)")
+    message(FATAL_ERROR "${attend_version_header} does not define ATTEND_VERSION_${part}")
+  endif()
+  list(APPEND attend_version_parts ${CMAKE_MATCH_1})
+endforeach()
+list(JOIN attend_version_parts . attend_version)
