@@ -1,5 +1,3 @@
-# attend_folder(RESULT NAME): whether the tests of folder NAME are wanted (ATTEND_TESTS names them; empty: all but fuzz).
-#
 # attend_test(NAME [FILES ...])
 #   A GoogleTest binary `NAME_test` made of FILES, or of NAME/*.cpp where none are named. Each of its cases becomes one
 #   CTest test. Cases of a suite whose name contains `Long` get the label `long`: they run only by hand
@@ -22,26 +20,7 @@ if(ATTEND_SANITIZE)
   target_link_options(attend_test_base PUBLIC -fsanitize=${ATTEND_SANITIZE})
 endif()
 
-function(attend_folder result name)
-  if(ATTEND_TESTS)
-    list(FIND ATTEND_TESTS ${name} index)
-  elseif(name STREQUAL "fuzz")
-    set(index -1)
-  else()
-    set(index 0)
-  endif()
-  if(index LESS 0 OR NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name})
-    set(${result} OFF PARENT_SCOPE)
-  else()
-    set(${result} ON PARENT_SCOPE)
-  endif()
-endfunction()
-
 function(attend_test name)
-  attend_folder(wanted ${name})
-  if(NOT wanted)
-    return()
-  endif()
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
   if(NOT arg_FILES)
     file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp)
