@@ -8,7 +8,7 @@ include(GoogleTest)
 file(GLOB attend_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 add_library(attend_test_base STATIC ${PROJECT_SOURCE_DIR}/tests/support/precompiled.cpp
                                     ${attend_test_support})
-target_link_libraries(attend_test_base PUBLIC attend::attend attend_warnings GTest::gmock_main)
+target_link_libraries(attend_test_base PUBLIC attend::attend attend_warnings GTest::gmock)
 target_include_directories(attend_test_base PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(attend_test_base PUBLIC
   EIGEN_USE_THREADS ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
@@ -26,7 +26,7 @@ function(attend_test name)
     file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp)
   endif()
   add_executable(${name}_test ${arg_FILES})
-  target_link_libraries(${name}_test PRIVATE attend_test_base)
+  target_link_libraries(${name}_test PRIVATE attend_test_base GTest::gmock_main)
   target_precompile_headers(${name}_test REUSE_FROM attend_test_base)
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER -*Long* TEST_PREFIX ${name}/
     PROPERTIES TIMEOUT 300 LABELS ${name})
