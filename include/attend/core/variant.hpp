@@ -43,6 +43,12 @@ class Integers {
   ATTEND_HD constexpr std::int64_t operator[](std::int64_t n) const {
     return narrow_ != nullptr ? narrow_[n * stride_] : wide_[n * stride_];
   }
+  /// The first value over and over.
+  ATTEND_HD constexpr Integers repeated() const {
+    Integers same = *this;
+    same.stride_ = 0;
+    return same;
+  }
 
  private:
   const std::int32_t* narrow_ = nullptr;

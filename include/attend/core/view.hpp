@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "config.hpp"
+#include "dtype.hpp"
 
 /// @file
 /// A tensor in memory that somebody else owns: a pointer, extents and strides.
@@ -45,6 +46,8 @@ class View {
   using value_type = T;
   /// Number of axes.
   static constexpr int kRank = Rank;
+  /// Where the elements lie.
+  static constexpr Device kDevice = Device::host;
 
   /// The null view.
   constexpr View() = default;

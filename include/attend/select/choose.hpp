@@ -49,14 +49,16 @@ constexpr Path preferred(Device device, bool flash, Capability capability) {
   return backends(capability).flash ? Path::flash : Path::mem_efficient;
 }
 
-/// The path that is taken where none is forced: the preferred one or, if it can't take the problem,
-/// the next of flash, mem-efficient, math.
+/// Where the rule goes on if a path can't take the problem: flash, mem-efficient, math, which takes
+/// all.
+constexpr Path next(Path path) { return path == Path::flash ? Path::mem_efficient : Path::math; }
+
+/// The path that is taken where none is forced: the preferred one, or the first after it that can
+/// take the problem.
 constexpr Path chosen(const Problem& problem, bool flash, Capability capability) {
-  const Path first = preferred(problem.device, flash, capability);
-  if (can(first, problem, capability)) return first;
-  if (first == Path::flash && can(Path::mem_efficient, problem, capability))
-    return Path::mem_efficient;
-  return Path::math;
+  Path path = preferred(problem.device, flash, capability);
+  while (path != Path::math && !can(path, problem, capability)) path = next(path);
+  return path;
 }
 
 /// Chooses the path for a problem on a device of `capability` (not looked at for host tensors).
@@ -73,20 +75,17 @@ inline Choice choose(const Problem& problem, const Options& options, Capability 
     return {*forced, by_argument ? "forced by the call" : "forced by a PathOverride"};
   }
 
-  const Path first = preferred(problem.device, options.flash, capability);
-  const Path path = chosen(problem, options.flash, capability);
   std::string reason = options.flash ? "flash is on" : "flash is off";
   if (problem.device == Device::host) {
     reason += "; the tensors lie on the host";
   } else if (options.flash) {
     reason += "; the device has compute capability " + text(capability);
   }
-  for (const Path refused : {Path::flash, Path::mem_efficient}) {
-    if (path == refused) break;
-    if (refused != first && first != Path::flash) continue;
+  const Path path = chosen(problem, options.flash, capability);
+  for (Path refused = preferred(problem.device, options.flash, capability); refused != path;
+       refused = next(refused))
     for (const std::string& obstacle : why_not(refused, problem, capability))
       reason += "; " + obstacle;
-  }
   return {path, reason};
 }
 

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "../core/variant.hpp"
+#include "tensor.hpp"
+
+/// @file
+/// Optional tensors and numbers of a call.
+
+namespace attend {
+
+/// An optional tensor of a call: elements `T`, one of the ranks in `Ranks`, on the host or a
+/// device. It refers to the tensor's memory, which must outlive the call.
+template <class T, int... Ranks>
+class Argument {
+ public:
+  /// The most axes it can have.
+  static constexpr int kMaxRank = std::max({Ranks...});
+
+  /// Not given.
+  constexpr Argument() = default;
+
+  /// The tensor that is meant.
+  template <class X>
+  requires(TensorOf<X, T, Ranks> || ...)
+      Argument(const X& tensor)  // NOLINT(google-explicit-constructor)
+      : Argument(as_view(tensor), decltype(as_view(tensor))::kDevice) {}
+
+  /// Whether a tensor was given, be it an empty one.
+  bool given() const { return rank_ != 0; }
+  /// Number of axes, 0 if not given.
+  int rank() const { return rank_; }
+  /// Where it lies.
+  Device device() const { return device_; }
+  /// Pointer to the element (0, ..., 0).
+  const T* data() const { return data_; }
+  /// Size along an axis.
+  std::int64_t extent(int axis) const { return extents_[static_cast<std::size_t>(axis)]; }
+  /// Elements between neighbours along an axis.
+  std::int64_t stride(int axis) const { return strides_[static_cast<std::size_t>(axis)]; }
+
+ private:
+  template <class AnyView>
+  Argument(const AnyView& view, Device device)
+      : data_(view.data()), rank_(AnyView::kRank), device_(device) {
+    for (int axis = 0; axis < AnyView::kRank; ++axis) {
+      extents_[static_cast<std::size_t>(axis)] = view.extent(axis);
+      strides_[static_cast<std::size_t>(axis)] = view.stride(axis);
+    }
+  }
+
+  const T* data_ = nullptr;
+  int rank_ = 0;
+  Device device_ = Device::host;
+  Extents<kMaxRank> extents_{};
+  Strides<kMaxRank> strides_{};
+};
+
+/// Optional integers of a call, one per batch element. Host values are copied (they are few), so
+/// temporaries and braced lists may be passed; device tensors are referred to.
+class BatchIntegers {
+ public:
+  /// Not given.
+  constexpr BatchIntegers() = default;
+
+  /// `{40, 33}`
+  BatchIntegers(std::initializer_list<std::int64_t> values)
+      : BatchIntegers(values.begin(), values.end()) {}
+
+  /// A vector, array or span of 32-bit integers.
+  template <class Range>
+  requires std::convertible_to<const Range&, std::span<const std::int32_t>> BatchIntegers(
+      const Range& range)  // NOLINT(google-explicit-constructor)
+      : BatchIntegers(std::span<const std::int32_t>(range).begin(),
+                      std::span<const std::int32_t>(range).end()) {}
+
+  /// A vector, array or span of 64-bit integers.
+  template <class Range>
+  requires std::convertible_to<const Range&, std::span<const std::int64_t>> BatchIntegers(
+      const Range& range)  // NOLINT(google-explicit-constructor)
+      : BatchIntegers(std::span<const std::int64_t>(range).begin(),
+                      std::span<const std::int64_t>(range).end()) {}
+
+  /// A rank-1 tensor of 32- or 64-bit integers, on the host or a device.
+  template <class X>
+  requires(TensorOf<X, std::int32_t, 1> || TensorOf<X, std::int64_t, 1>)
+      BatchIntegers(const X& tensor)  // NOLINT(google-explicit-constructor)
+  {
+    const auto view = as_view(tensor);
+    given_ = true;
+    device_ = decltype(as_view(tensor))::kDevice;
+    size_ = view.extent(0);
+    if (device_ == Device::cuda) {
+      values_ = {view.data(), view.stride(0)};
+      return;
+    }
+    std::vector<std::int64_t> copy;
+    for (std::int64_t n = 0; n < size_; ++n) copy.push_back(view.data()[view.offset(n)]);
+    own(std::move(copy));
+  }
+
+  /// Whether integers were given, be it none of them.
+  bool given() const { return given_; }
+  /// How many.
+  std::int64_t size() const { return size_; }
+  /// Where they lie.
+  Device device() const { return device_; }
+  /// To read them by; null if there are none. Valid as long as this object or a copy of it.
+  Integers values() const { return values_; }
+
+ private:
+  template <class Iterator>
+  BatchIntegers(Iterator begin, Iterator end)
+      : given_(true), size_(static_cast<std::int64_t>(end - begin)) {
+    own(std::vector<std::int64_t>(begin, end));
+  }
+
+  void own(std::vector<std::int64_t> values) {
+    owned_ = std::make_shared<const std::vector<std::int64_t>>(std::move(values));
+    if (!owned_->empty()) values_ = {owned_->data(), 1};
+  }
+
+  bool given_ = false;
+  std::int64_t size_ = 0;
+  Device device_ = Device::host;
+  Integers values_;
+  std::shared_ptr<const std::vector<std::int64_t>> owned_;
+};
+
+}  // namespace attend

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+#include <unsupported/Eigen/CXX11/Tensor>
+#include <utility>
+
+#include "../core/view.hpp"
+
+/// @file
+/// What may be passed as a tensor: Eigen's tensors and maps, row- and column-major, and
+/// `attend::View`.
+
+namespace attend {
+
+/// The library's own results: row-major Eigen tensors.
+template <class T, int Rank>
+using Tensor = Eigen::Tensor<T, Rank, Eigen::RowMajor>;
+
+/// A view is its own view.
+template <class T, int Rank>
+constexpr View<T, Rank> as_view(const View<T, Rank>& view) {
+  return view;
+}
+
+/// A tensor of Eigen's that has memory: `Tensor`, `TensorFixedSize`, and `TensorMap` of these.
+/// Expressions have none.
+template <class X>
+concept EigenTensor = requires(X& x) {
+  { x.data() } -> std::convertible_to<const void*>;
+  x.dimensions();
+  typename X::Dimensions;
+  { X::Layout } -> std::convertible_to<int>;
+};
+
+/// A view of an Eigen tensor's memory; const if the tensor is.
+template <EigenTensor X>
+auto as_view(X& x) {
+  using Element = std::remove_pointer_t<decltype(x.data())>;
+  constexpr int kRank = Eigen::internal::array_size<typename X::Dimensions>::value;
+  Extents<kRank> extents{};
+  Strides<kRank> strides{};
+  std::int64_t step = 1;
+  for (int n = 0; n < kRank; ++n) {
+    const int axis = static_cast<int>(X::Layout) == Eigen::RowMajor ? kRank - 1 - n : n;
+    const auto at = static_cast<std::size_t>(axis);
+    extents[at] = static_cast<std::int64_t>(x.dimensions()[axis]);
+    strides[at] = step;
+    step *= extents[at];
+  }
+  return View<Element, kRank>(x.data(), extents, strides);
+}
+
+/// Element type of a tensor, without const.
+template <class X>
+using ElementOf =
+    std::remove_const_t<typename decltype(as_view(std::declval<const X&>()))::value_type>;
+
+/// Whether `X`'s elements lie on `device`.
+template <class X, Device device>
+concept TensorOn = requires(X& x) {
+  requires decltype(as_view(x))::kDevice == device;
+};
+
+/// A tensor of rank `Rank` with elements `T` that can be read, wherever it lies.
+template <class X, class T, int Rank>
+concept TensorOf = requires(const X& x) {
+  requires std::same_as<std::remove_const_t<typename decltype(as_view(x))::value_type>, T>;
+  requires decltype(as_view(x))::kRank == Rank;
+};
+
+/// A tensor on the host of rank `Rank` with elements `T` that can be read.
+template <class X, class T, int Rank>
+concept HostTensor = TensorOf<X, T, Rank> && TensorOn<const X, Device::host>;
+
+/// A tensor on the host of rank `Rank` with elements `T` that can be written.
+template <class X, class T, int Rank>
+concept WritableHostTensor = HostTensor<std::remove_reference_t<X>, T, Rank> && requires(X& x) {
+  requires std::same_as<typename decltype(as_view(x))::value_type, T>;
+};
+
+}  // namespace attend

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cmath>
+
+#include "../core/functors.hpp"
+#include "call.hpp"
+#include "check.hpp"
+
+/// @file
+/// From what the user asks for to the variant that the paths compute, checked.
+
+namespace attend {
+
+/// The shift of each batch element, for `Causal::offset`.
+inline Integers checked_shifts(const Causal& causal, const Problem& problem) {
+  if (!causal.shared_shift()) return checked(causal.shifts(), "causal.offset", problem);
+  return causal.shifts().values().repeated();
+}
+
+/// The variant of one call, without dropout, whose bits are drawn last. Refers to the call's
+/// memory.
+/// @throws shape_error, value_error naming the field.
+template <class T, class... Mods>
+auto variant_of(const Problem& problem, const Call<T>& call, EmptyRow empty_row,
+                const Mods&... mods) {
+  using Real = RealOf<T>;
+  using ScoreMod = decltype(score_mod_of(mods...));
+  using MaskMod = decltype(mask_mod_of(mods...));
+  if (call.scale) check_number(*call.scale, "scale");
+  check_number(call.softcap, "softcap", 0);
+  check_window(call.window);
+
+  const Extents<4> scores{problem.batch, problem.heads, problem.len_q, problem.len_k};
+  const Extents<2> per_head{problem.batch, problem.heads};
+  constexpr Axes kAll{0, 1, 2, 3}, kKeys{0, 3}, kHead{1}, kBatchHead{0, 1};
+  const Device device = problem.device;
+
+  Variant<Real, ScoreMod, MaskMod> variant{.score_mod = score_mod_of(mods...),
+                                           .mask_mod = mask_mod_of(mods...)};
+  variant.scale =
+      static_cast<Real>(call.scale.value_or(1 / std::sqrt(static_cast<double>(problem.head_dim))));
+  variant.softcap = static_cast<Real>(call.softcap);
+  variant.bias = broadcast<4>(call.bias, "bias", scores, kAll, device);
+  variant.alibi = broadcast<2>(call.alibi, "alibi", per_head,
+                               call.alibi.rank() == 1 ? kHead : kBatchHead, device);
+  variant.mask =
+      broadcast<4>(call.mask, "mask", scores, call.mask.rank() == 2 ? kKeys : kAll, device);
+  variant.sink =
+      broadcast<2>(call.sink, "sink", per_head, call.sink.rank() == 1 ? kHead : kBatchHead, device);
+  variant.causal = call.causal.active();
+  variant.window = call.window;
+  variant.alignment = call.causal.alignment();
+  variant.offsets = checked_shifts(call.causal, problem);
+  variant.key_lengths = checked(call.key_lengths, "key_lengths", problem);
+  check_key_lengths(variant.key_lengths, problem);
+  variant.empty_row = empty_row;
+  return variant;
+}
+
+}  // namespace attend
