@@ -73,9 +73,11 @@ class Attend {
   Tensor<T, 4> operator()(const Q& q, const K& k, const V& v,
                           const Argument<bool, 2, 4>& mask = {}) const {
     Tensor<T, 4> out;
-    compute(q, k, v, {.mask = mask}, [&](const Problem& problem) {
-      return ForwardTensors<T>{.out = resized(out, problem)};
-    });
+    compute(as_view(q), as_view(k), as_view(v), {.mask = mask},
+            [&](const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
+              out.resize(out_extents(problem));
+              tensors.out = as_view(out);
+            });
     return out;
   }
 
@@ -86,10 +88,12 @@ class Attend {
                      const Mods&... mods) const {
     Forward<T> result;
     static_cast<Run&>(result) = compute(
-        q, k, v, call,
-        [&](const Problem& problem) {
-          result.lse.resize(problem.batch, problem.heads, problem.len_q);
-          return ForwardTensors<T>{.out = resized(result.out, problem), .lse = as_view(result.lse)};
+        as_view(q), as_view(k), as_view(v), call,
+        [&](const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
+          result.out.resize(out_extents(problem));
+          result.lse.resize(lse_extents(problem));
+          tensors.out = as_view(result.out);
+          tensors.lse = as_view(result.lse);
         },
         mods...);
     return result;
@@ -101,7 +105,11 @@ class Attend {
   Run forward_into(Out&& out, const Q& q, const K& k, const V& v, const Call& call = {},
                    const Mods&... mods) const {
     return compute(
-        q, k, v, call, [&](const Problem&) { return ForwardTensors<T>{.out = as_view(out)}; },
+        as_view(q), as_view(k), as_view(v), call,
+        [&](const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
+          tensors.out = as_view(out);
+          check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
+        },
         mods...);
   }
 
@@ -112,30 +120,34 @@ class Attend {
   Run forward_into(Out&& out, Lse&& lse, const Q& q, const K& k, const V& v, const Call& call = {},
                    const Mods&... mods) const {
     return compute(
-        q, k, v, call,
-        [&](const Problem&) { return ForwardTensors<T>{.out = as_view(out), .lse = as_view(lse)}; },
+        as_view(q), as_view(k), as_view(v), call,
+        [&](const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
+          tensors.out = as_view(out);
+          tensors.lse = as_view(lse);
+          check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
+          check_destination(tensors.lse, "lse", lse_extents(problem), variant, tensors);
+          check_apart(tensors.out, "out", tensors.lse, "lse");
+        },
         mods...);
   }
 
  private:
-  static View<T, 4> resized(Tensor<T, 4>& out, const Problem& problem) {
-    out.resize(problem.batch, problem.heads, problem.len_q, problem.head_dim_v);
-    return as_view(out);
+  static Extents<4> out_extents(const Problem& problem) {
+    return {problem.batch, problem.heads, problem.len_q, problem.head_dim_v};
+  }
+  static Extents<3> lse_extents(const Problem& problem) {
+    return {problem.batch, problem.heads, problem.len_q};
   }
 
-  // Checks everything, asks `outputs` for where to write, and runs the path of choice.
-  template <class Q, class K, class V, class Outputs, class... Mods>
-  Run compute(const Q& q, const K& k, const V& v, const Call& call, Outputs&& outputs,
-              const Mods&... mods) const {
-    const View<const T, 4> q_view = as_view(q), k_view = as_view(k), v_view = as_view(v);
-    const Problem problem = checked_problem(q_view, k_view, v_view, Device::host);
+  // Checks the arguments, has `set_outputs` say where to write, and runs the path of choice.
+  template <class SetOutputs, class... Mods>
+  Run compute(const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
+              const Call& call, SetOutputs&& set_outputs, const Mods&... mods) const {
+    const Problem problem = checked_problem(q, k, v, Device::host);
     auto variant = variant_of(problem, call, options_.empty_row, mods...);
     const Choice choice = choose(problem, options_, {}, call.path);
-    ForwardTensors<T> tensors = outputs(problem);
-    tensors.q = q_view;
-    tensors.k = k_view;
-    tensors.v = v_view;
-    check_outputs(problem, variant, tensors);
+    ForwardTensors<T> tensors{.q = q, .k = k, .v = v};
+    set_outputs(problem, variant, tensors);
     Log::instance().choice("host", choice);
 
     const double dropout = training_ ? options_.dropout : 0;

@@ -177,9 +177,9 @@ inline void check_key_lengths(const Integers& lengths, const Problem& problem) {
 }
 
 /// An output's extents are as expected, no two of its elements share memory.
-template <class T, int Rank>
-void check_output(const View<T, Rank>& output, const std::string& name,
-                  const Extents<Rank>& expected) {
+template <class Output, std::size_t Rank>
+void check_output(const Output& output, const std::string& name,
+                  const std::array<std::int64_t, Rank>& expected) {
   check_extents(output.extents(), name, expected, "from q and v");
   check_tensor(output, name);
   if (Footprint(output).overlaps_itself())
@@ -195,24 +195,19 @@ void check_apart(const A& output, const std::string& name, const B& other,
     throw value_error(name + " overlaps " + other_name + "; expected memory of its own");
 }
 
-/// Where a forward pass writes fits the problem and is apart from what it reads.
-template <class T, class V>
-void check_outputs(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors) {
-  check_output(tensors.out, "out",
-               {problem.batch, problem.heads, problem.len_q, problem.head_dim_v});
-  if (tensors.lse) check_output(tensors.lse, "lse", {problem.batch, problem.heads, problem.len_q});
-  const auto apart_from_inputs = [&](const auto& output, const std::string& name) {
-    check_apart(output, name, tensors.q, "q");
-    check_apart(output, name, tensors.k, "k");
-    check_apart(output, name, tensors.v, "v");
-    check_apart(output, name, variant.bias, "bias");
-    check_apart(output, name, variant.alibi, "alibi");
-    check_apart(output, name, variant.mask, "mask");
-    check_apart(output, name, variant.sink, "sink");
-  };
-  apart_from_inputs(tensors.out, "out");
-  apart_from_inputs(tensors.lse, "lse");
-  check_apart(tensors.out, "out", tensors.lse, "lse");
+/// Where a forward pass writes fits the problem, and is apart from what it reads.
+template <class Output, std::size_t Rank, class T, class V>
+void check_destination(const Output& output, const std::string& name,
+                       const std::array<std::int64_t, Rank>& expected, const V& variant,
+                       const ForwardTensors<T>& inputs) {
+  check_output(output, name, expected);
+  check_apart(output, name, inputs.q, "q");
+  check_apart(output, name, inputs.k, "k");
+  check_apart(output, name, inputs.v, "v");
+  check_apart(output, name, variant.bias, "bias");
+  check_apart(output, name, variant.alibi, "alibi");
+  check_apart(output, name, variant.mask, "mask");
+  check_apart(output, name, variant.sink, "sink");
 }
 
 }  // namespace attend

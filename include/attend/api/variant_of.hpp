@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "../core/functors.hpp"
 #include "call.hpp"
@@ -15,6 +17,14 @@ namespace attend {
 inline Integers checked_shifts(const Causal& causal, const Problem& problem) {
   if (!causal.shared_shift()) return checked(causal.shifts(), "causal.offset", problem);
   return causal.shifts().values().repeated();
+}
+
+/// A softcap in the type of the computation, where a tiny one must not become 0 (none), nor a huge
+/// one infinite.
+template <class Real>
+Real softcap_of(double softcap) {
+  if (softcap == 0 || softcap > static_cast<double>(std::numeric_limits<Real>::max())) return 0;
+  return std::max(static_cast<Real>(softcap), std::numeric_limits<Real>::min());
 }
 
 /// The variant of one call, without dropout, whose bits are drawn last. Refers to the call's
@@ -39,7 +49,7 @@ auto variant_of(const Problem& problem, const Call<T>& call, EmptyRow empty_row,
                                            .mask_mod = mask_mod_of(mods...)};
   variant.scale =
       static_cast<Real>(call.scale.value_or(1 / std::sqrt(static_cast<double>(problem.head_dim))));
-  variant.softcap = static_cast<Real>(call.softcap);
+  variant.softcap = softcap_of<Real>(call.softcap);
   variant.bias = broadcast<4>(call.bias, "bias", scores, kAll, device);
   variant.alibi = broadcast<2>(call.alibi, "alibi", per_head,
                                call.alibi.rank() == 1 ? kHead : kBatchHead, device);
