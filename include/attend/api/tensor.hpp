@@ -45,7 +45,7 @@ auto as_view(X& x) {
   for (int n = 0; n < kRank; ++n) {
     const int axis = static_cast<int>(X::Layout) == Eigen::RowMajor ? kRank - 1 - n : n;
     const auto at = static_cast<std::size_t>(axis);
-    extents[at] = static_cast<std::int64_t>(x.dimensions()[axis]);
+    extents[at] = static_cast<std::int64_t>(x.dimensions()[at]);
     strides[at] = step;
     step *= extents[at];
   }

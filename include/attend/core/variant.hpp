@@ -92,20 +92,19 @@ struct Variant {
 
   Real scale = 1;                        ///< factor of the dot products
   Real softcap = 0;                      ///< c of `c * tanh(s / c)`; 0: none
-  View<const Real, 4> bias;              ///< added to the score; -inf excludes the key
-  View<const Real, 2> alibi;             ///< slopes of `-slope * |position - j|`
-  View<const bool, 4> mask;              ///< true = keep
-  View<const Real, 2> sink;              ///< a logit that takes part in the denominator only
+  View<const Real, 4> bias = {};         ///< added to the score; -inf excludes the key
+  View<const Real, 2> alibi = {};        ///< slopes of `-slope * |position - j|`
+  View<const bool, 4> mask = {};         ///< true = keep
+  View<const Real, 2> sink = {};         ///< a logit that takes part in the denominator only
   bool causal = false;                   ///< j <= position
-  Window window;                         ///< sides of what a query sees
+  Window window = {};                    ///< sides of what a query sees
   Alignment alignment = Alignment::end;  ///< where queries stand among the keys
-  Integers offsets;                      ///< (b), for Alignment::offsets
-  Integers key_lengths;                  ///< (b), keys that exist
-  Dropout dropout;                       ///< of the probabilities
+  Integers offsets = {};                 ///< (b), for Alignment::offsets
+  Integers key_lengths = {};             ///< (b), keys that exist
+  Dropout dropout = {};                  ///< of the probabilities
   EmptyRow empty_row = EmptyRow::zero;   ///< policy
-  ATTEND_NO_UNIQUE_ADDRESS ScoreMod
-      score_mod;  ///< the user's change of a score, after everything else
-  ATTEND_NO_UNIQUE_ADDRESS MaskMod mask_mod;  ///< the user's exclusion of keys
+  ATTEND_NO_UNIQUE_ADDRESS ScoreMod score_mod = {};  ///< the user's change of a score, done last
+  ATTEND_NO_UNIQUE_ADDRESS MaskMod mask_mod = {};    ///< the user's exclusion of keys
 
   /// The keys that queries of batch element b see by position.
   ATTEND_HD constexpr KeyBand band(const Problem& problem, std::int64_t b) const {
