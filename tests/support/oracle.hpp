@@ -173,8 +173,8 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
   for (Index j = 0; j < p.len_k; ++j) {
     if (allowed(p, {b, h, i, j})) r.keys.push_back(j);
   }
-  const Real scale = static_cast<Real>(
-      p.scale ? *p.scale : 1 / std::sqrt(static_cast<long double>(p.head_dim)));
+  const Real scale =
+      static_cast<Real>(p.scale ? *p.scale : 1 / std::sqrt(static_cast<long double>(p.head_dim)));
   const Real sink = p.sink ? static_cast<Real>(p.sink->at({h})) : minus_infinity;
 
   std::vector<Real> logits;
@@ -194,8 +194,8 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
     if (p.alibi) {
       const double slope = p.alibi->shape.size() == 1 ? p.alibi->at({h}) : p.alibi->at({b, h});
       const Position distance = position(p, b, i) - j;
-      s = round(s - static_cast<Real>(slope) *
-                        static_cast<Real>(distance < 0 ? -distance : distance));
+      s = round(s -
+                static_cast<Real>(slope) * static_cast<Real>(distance < 0 ? -distance : distance));
     }
     r.biased.push_back(s);
     if (p.score) s = round(static_cast<Real>(p.score(static_cast<double>(s), {b, h, i, j})));
@@ -212,7 +212,10 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
     for (const Real s : logits) sum += std::exp(s - most);
     for (const Real s : logits) r.probability.push_back(round(std::exp(s - most) / sum));
     if (sink != minus_infinity) r.sink_probability = std::exp(sink - most) / sum;
-    r.lse = most + std::log(sum);
+    // Infinite logits: the probabilities are inf - inf, NaN; the limit of the sum is not.
+    const bool nan =
+        std::any_of(logits.begin(), logits.end(), [](Real s) { return std::isnan(s); });
+    r.lse = std::isinf(most) && !nan ? most : most + std::log(sum);
   }
   for (const Index j : r.keys) {
     const bool keep = p.dropout == 0 || kept(p, {b, h, i, j});

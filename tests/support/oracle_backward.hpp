@@ -22,8 +22,8 @@ Gradients backward(const Problem& p, const std::vector<double>& grad_out,
   using Real = typename Arithmetic::Real;
   const auto round = [](Real x) { return Arithmetic::round(x); };
   const auto d = static_cast<std::size_t>(p.head_dim), e = static_cast<std::size_t>(p.head_dim_v);
-  const Real scale = static_cast<Real>(
-      p.scale ? *p.scale : 1 / std::sqrt(static_cast<long double>(p.head_dim)));
+  const Real scale =
+      static_cast<Real>(p.scale ? *p.scale : 1 / std::sqrt(static_cast<long double>(p.head_dim)));
   std::vector<Real> dq(p.q.size()), dk(p.k.size()), dv(p.v.size());
   std::vector<Real> dbias(p.bias ? p.bias->data.size() : 0);
   std::vector<Real> dsink(p.sink ? p.sink->data.size() : 0);
