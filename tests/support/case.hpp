@@ -94,7 +94,7 @@ class Draw {
 
 namespace making {
 
-using Shape = std::vector<Index>;
+using oracle::Shape;
 
 inline Index count(const Shape& shape) {
   Index n = 1;

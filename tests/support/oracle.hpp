@@ -23,9 +23,11 @@ struct At {
   Index b, h, i, j;
 };
 
+using Shape = std::vector<Index>;
+
 /// A dense array in C order; an axis of extent 1 broadcasts.
 struct Array {
-  std::vector<Index> shape;
+  Shape shape;
   std::vector<double> data;
 
   std::size_t offset(std::initializer_list<Index> at) const {
