@@ -1,6 +1,7 @@
 // The one list of cases that every path runs: host paths, each tile engine, device kernels.
 #pragma once
 
+#include <ostream>
 #include <vector>
 
 #include "case.hpp"
@@ -17,5 +18,8 @@ std::vector<Case> cases();
 /// Sizes that take too long for every run: the full product of lengths, head dims and kinds of
 /// masking, and two thousand random compositions.
 std::vector<Case> long_cases();
+
+/// How GoogleTest shows a case.
+inline void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 }  // namespace support

@@ -192,7 +192,7 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
       s = round(cap * std::tanh(s / cap));
     }
     r.capped.push_back(s);
-    if (p.bias) s = round(s + static_cast<Real>(p.bias->at({b, h, i, j})));
+    if (p.bias) s += static_cast<Real>(p.bias->at({b, h, i, j}));
     if (p.alibi) {
       const double slope = p.alibi->shape.size() == 1 ? p.alibi->at({h}) : p.alibi->at({b, h});
       const Position distance = position(p, b, i) - j;
@@ -200,7 +200,7 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
                 static_cast<Real>(slope) * static_cast<Real>(distance < 0 ? -distance : distance));
     }
     r.biased.push_back(s);
-    if (p.score) s = round(static_cast<Real>(p.score(static_cast<double>(s), {b, h, i, j})));
+    if (p.score) s = static_cast<Real>(p.score(static_cast<double>(s), {b, h, i, j}));
     logits.push_back(s);
     most = std::max(most, s);
   }

@@ -50,10 +50,26 @@ double storage_error(const std::vector<double>& oracle) {
 
 /// `factor` is 2 for results and 3 for gradients. Infinite if the textbook computation itself fails
 /// where the oracle doesn't: then it can't serve as a yardstick.
+///
+/// The greatest error of few numbers says little: the textbook may be right by luck. So below a
+/// thousand of them it counts as at least four roundings of `size`, the size of the terms that the
+/// results are sums of.
 template <class T>
-double allowance(const std::vector<double>& oracle, const std::vector<double>& plain,
-                 double factor) {
-  return factor * difference(plain, oracle).greatest + 2 * storage_error<T>(oracle);
+double allowance(const std::vector<double>& oracle, const std::vector<double>& plain, double factor,
+                 double size = 0) {
+  using Real = typename Plain<T>::Real;
+  double yardstick = difference(plain, oracle).greatest;
+  if (oracle.size() < 1000)
+    yardstick = std::max(yardstick, 4 * double{std::numeric_limits<Real>::epsilon()} * size);
+  return factor * yardstick + 2 * storage_error<T>(oracle);
+}
+
+/// The greatest finite |x|.
+inline double greatest_size(const std::vector<double>& values) {
+  double size = 0;
+  for (const double x : values)
+    if (std::isfinite(x)) size = std::max(size, std::abs(x));
+  return size;
 }
 
 /// Whether `result` is within `allowance` of the oracle.

@@ -1,0 +1,28 @@
+// What a problem's results are held against.
+#pragma once
+
+#include "oracle.hpp"
+#include "tolerance.hpp"
+
+namespace support {
+
+/// The oracle's results, and the errors that a path on elements of type T may make.
+template <class T>
+struct Reference : oracle::Forward {
+  using Real = typename Plain<T>::Real;
+
+  double allowed_out, allowed_lse;
+
+  explicit Reference(const oracle::Problem& problem) : oracle::Forward(oracle::forward(problem)) {
+    // An error in a logit of size s is one of s roundings in its probability.
+    const double logits = 1 + greatest_size(lse);
+    const double values =
+        greatest_size(problem.v) / (problem.dropout < 1 ? 1 - problem.dropout : 1);
+    const oracle::Forward plain = oracle::forward<Plain<T>>(problem);
+    const oracle::Forward plain_sums = oracle::forward<PlainSums<T>>(problem);
+    allowed_out = allowance<T>(out, plain.out, 2, logits * values);
+    allowed_lse = allowance<Real>(lse, plain_sums.lse, 2, logits);
+  }
+};
+
+}  // namespace support
