@@ -1,0 +1,6 @@
+// refused: Call<float>
+#include "tensors.hpp"
+
+void call(const std::vector<float>& numbers) {
+  attention.forward(q, k, v, {.key_lengths = numbers});
+}

@@ -1,0 +1,4 @@
+// refused: Element<
+#include "tensors.hpp"
+
+attend::Attend<int> integers;

@@ -1,0 +1,4 @@
+// refused: Argument
+#include "tensors.hpp"
+
+void call(const Tensor<bool, 3>& cube) { attention(q, k, v, cube); }
