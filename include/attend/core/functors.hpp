@@ -32,9 +32,10 @@ struct MaskMod {
   ATTEND_HD constexpr bool operator()(Index at) const { return function(at); }
 };
 
-/// Makes a score function part of a call: `score_mod([](auto s, attend::Index at) { return s - at.i
-/// + at.j; })`. It sees the score after scale, softcap, bias and ALiBi, and is called for allowed
-/// keys only.
+/// Makes a score function part of a call. It sees the score after scale, softcap, bias and ALiBi,
+/// and is called for allowed keys only.
+///
+///     attend::score_mod([](auto score, attend::Index at) { return score - slope[at.h]; })
 template <class Function>
 constexpr ScoreMod<Function> score_mod(Function function) {
   return {std::move(function)};
