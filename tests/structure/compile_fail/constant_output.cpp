@@ -1,4 +1,3 @@
 // refused: WritableHostTensor
-#include "tensors.hpp"
 
 void call(const Tensor<float, 4>& constant) { attention.forward_into(constant, q, k, v); }

@@ -1,5 +1,4 @@
 // refused: TensorOf|HostTensor
-#include "tensors.hpp"
 
 void call(const Tensor<double, 4>& q64, const Tensor<double, 4>& k64,
           const Tensor<double, 4>& v64) {

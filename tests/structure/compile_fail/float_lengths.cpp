@@ -1,5 +1,4 @@
 // refused: Call<float>
-#include "tensors.hpp"
 
 void call(const std::vector<float>& numbers) {
   attention.forward(q, k, v, {.key_lengths = numbers});

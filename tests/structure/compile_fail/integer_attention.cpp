@@ -1,4 +1,3 @@
 // refused: Element<
-#include "tensors.hpp"
 
 attend::Attend<int> integers;

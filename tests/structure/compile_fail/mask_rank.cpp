@@ -1,4 +1,3 @@
 // refused: Argument
-#include "tensors.hpp"
 
 void call(const Tensor<bool, 3>& cube) { attention(q, k, v, cube); }

@@ -1,4 +1,3 @@
 // refused: TensorOf|HostTensor
-#include "tensors.hpp"
 
 void call(const std::vector<float>& numbers) { attention(numbers, k, v); }

@@ -1,4 +1,3 @@
 // refused: TensorOf|HostTensor
-#include "tensors.hpp"
 
 void call(const Tensor<float, 3>& flat) { attention(flat, k, v); }

@@ -1,7 +1,5 @@
-// What the cases beside this file have in common. Each of them but control.cpp gets one thing
-// wrong.
-#pragma once
-
+// What all cases beside this file begin with (it is compiled once, ahead of them). Each of them but
+// control.cpp gets one thing wrong.
 #include <attend/attend.hpp>
 #include <vector>
 
