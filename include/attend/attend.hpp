@@ -37,7 +37,7 @@ namespace attend {
 ///
 /// Every call throws `shape_error` or `value_error` where an argument does not fit, and
 /// `unsupported_error` where a forced path cannot run, before anything is written.
-template <class T>
+template <Element T>
 class Attend {
  public:
   /// float; double for double.

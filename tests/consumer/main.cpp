@@ -14,7 +14,9 @@ int main() {
   v(0, 1, 0, 3) = 1.5f;
 
   const attend::Attend<float> attention{{.flash = true}};
-  const Tensor4 out = attention(q, k, v);
+  const attend::Forward<float> result =
+      attention.forward(q, k, v, {.scale = 0.5, .causal = attend::Causal::none});
+  const Tensor4& out = result.out;
   std::printf("attend %d.%d: %g %g\n", ATTEND_VERSION_MAJOR, ATTEND_VERSION_MINOR,
               static_cast<double>(out(0, 0, 2, 3)), static_cast<double>(out(0, 1, 2, 3)));
   const bool right =

@@ -61,6 +61,12 @@ struct ElementTraits<double> {
   static constexpr Dtype kDtype = Dtype::f64;
 };
 
+/// An element type of q, k, v and the output.
+template <class T>
+concept Element = requires {
+  typename ElementTraits<T>::Real;
+};
+
 /// The type a computation on elements of type `T` is carried out in: float, and double for double.
 template <class T>
 using RealOf = typename ElementTraits<T>::Real;

@@ -1,3 +1,3 @@
-// refused: Element<
+// refused: Element<|'Element'
 
 attend::Attend<int> integers;
