@@ -16,3 +16,33 @@
 #else
 #define ATTEND_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #endif
+
+/// Always inlined: the layers of instructions in cpu/engine.
+#if defined(__GNUC__)
+#define ATTEND_INLINE inline __attribute__((always_inline))
+#else
+#define ATTEND_INLINE inline
+#endif
+
+/// In front of a loop of constant length over registers: unrolled whole at every level of
+/// optimisation, so that arrays of vectors become registers.
+#if defined(__clang__)
+#define ATTEND_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define ATTEND_UNROLL _Pragma("GCC unroll 64")
+#else
+#define ATTEND_UNROLL
+#endif
+
+/// Functions (templates too, lambdas not) between the two are compiled for a processor with these
+/// features, whatever the compiler's flags say of the rest of the program.
+#define ATTEND_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define ATTEND_TARGET_BEGIN(features)                                                    \
+  ATTEND_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)
+#else
+#define ATTEND_TARGET_BEGIN(features) \
+  ATTEND_PRAGMA(GCC push_options) ATTEND_PRAGMA(GCC target features)
+#define ATTEND_TARGET_END ATTEND_PRAGMA(GCC pop_options)
+#endif
