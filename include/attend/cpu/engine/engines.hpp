@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../../core/error.hpp"
+#include "portable.hpp"
+
+/// @file
+/// The engines there are, and which of them runs: the best this processor has, unless
+/// `ATTEND_ENGINE` or an `EngineOverride` names another.
+
+namespace attend::cpu {
+
+/// Tile engines, from the plainest to the most demanding.
+enum class Engine {
+  portable,  ///< the compiler's own vectors; any architecture
+};
+
+/// As `ATTEND_ENGINE` has it.
+constexpr const char* name(Engine engine) {
+  switch (engine) {
+    case Engine::portable:
+      return "portable";
+  }
+  return "unknown";
+}
+
+/// All engines, best last.
+constexpr Engine kEngines[] = {Engine::portable};
+
+/// Whether this processor (and operating system) can run it.
+inline bool available(Engine engine) { return engine == Engine::portable; }
+
+/// The engines that this processor can run, best last.
+inline std::vector<Engine> available_engines() {
+  std::vector<Engine> engines;
+  for (const Engine engine : kEngines)
+    if (available(engine)) engines.push_back(engine);
+  return engines;
+}
+
+/// The engine of a name.
+/// @throws value_error if there is none, or this processor can't run it.
+inline Engine engine_named(std::string_view text) {
+  std::string known;
+  for (const Engine engine : kEngines) {
+    if (!available(engine)) continue;
+    if (text == name(engine)) return engine;
+    known += std::string(known.empty() ? "" : ", ") + name(engine);
+  }
+  throw value_error("ATTEND_ENGINE is \"" + std::string(text) +
+                    "\"; expected an engine that this processor has: " + known);
+}
+
+/// What runs if nobody overrides it; looked up once.
+inline Engine default_engine() {
+  static const Engine engine = [] {
+    const char* const forced = std::getenv("ATTEND_ENGINE");
+    return forced != nullptr && *forced != '\0' ? engine_named(forced) : available_engines().back();
+  }();
+  return engine;
+}
+
+/// While it lives, calls from this thread use the given engine. Overrides nest.
+class EngineOverride {
+ public:
+  /// @throws value_error if this processor can't run the engine.
+  explicit EngineOverride(Engine engine) : engine_(engine_named(name(engine))), outer_(current()) {
+    current() = this;
+  }
+  ~EngineOverride() { current() = outer_; }
+  EngineOverride(const EngineOverride&) = delete;
+  EngineOverride& operator=(const EngineOverride&) = delete;
+
+  /// The engine for calls from this thread.
+  static Engine engine() { return current() != nullptr ? current()->engine_ : default_engine(); }
+
+ private:
+  static const EngineOverride*& current() {
+    static thread_local const EngineOverride* top = nullptr;
+    return top;
+  }
+
+  Engine engine_;
+  const EngineOverride* outer_;
+};
+
+/// An engine's operations on elements of type T; the portable ones where it has none of its own.
+template <class T>
+const Kernels<T>& kernels_of(Engine) {
+  static constexpr Kernels<T> kPortable = portable::table<T>();
+  return kPortable;
+}
+
+}  // namespace attend::cpu

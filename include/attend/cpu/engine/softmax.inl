@@ -1,0 +1,173 @@
+// Included by each engine inside its namespace and its target.
+
+/// 2^x for x <= 0 (and moderate x > 0), 0 for -inf, NaN for NaN.
+template <class L>
+ATTEND_INLINE typename L::Vector exp2(typename L::Vector x) {
+  using Polynomial = Exp2Polynomial<typename L::Real>;
+  x = L::clamp_exponent(x);
+  const typename L::Vector r = L::fraction(x);
+  typename L::Vector p = L::set1(Polynomial::kCoefficients[0]);
+  ATTEND_UNROLL for (int n = 1; n <= Polynomial::kDegree; ++n) {
+    p = L::multiply_add(p, r, L::set1(Polynomial::kCoefficients[n]));
+  }
+  return L::times_exp2_floor(p, x);
+}
+
+/// tanh(x); odd, NaN for NaN. Near 0 a polynomial (Cephes tanhf), else 1 - 2 / (e^2x + 1).
+template <class L>
+ATTEND_INLINE typename L::Vector tanh(typename L::Vector x) {
+  using Vector = typename L::Vector;
+  using Real = typename L::Real;
+  if constexpr (sizeof(Real) == sizeof(double)) {
+    Real lane[L::kLanes];
+    L::store(lane, x);
+    for (Real& value : lane) value = std::tanh(value);
+    return L::load(lane);
+  } else {
+    const Vector size = L::absolute(x);
+    const Vector e = exp2<L>(L::multiply(L::min(L::set1(Real(10)), size), L::set1(Real(2.885390082))));
+    const Vector far = L::subtract(L::set1(1), L::divide(L::set1(2), L::add(e, L::set1(1))));
+    const Vector z = L::multiply(x, x);
+    Vector p = L::set1(Real(-5.70498872745e-3));
+    p = L::multiply_add(p, z, L::set1(Real(2.06390887954e-2)));
+    p = L::multiply_add(p, z, L::set1(Real(-5.37397155531e-2)));
+    p = L::multiply_add(p, z, L::set1(Real(1.33314422036e-1)));
+    p = L::multiply_add(p, z, L::set1(Real(-3.33332819422e-1)));
+    const Vector near = L::multiply_add(L::multiply(p, z), x, x);
+    return L::select(L::less(size, L::set1(Real(0.625))), near, L::copy_sign(far, x));
+  }
+}
+
+/// Scores of one column of vectors after everything but masks.
+template <class L>
+void change_scores(const Tile<typename L::Real>& tile, int vectors) {
+  using Vector = typename L::Vector;
+  using Real = typename L::Real;
+  const ScoreChange<Real>& change = *tile.change;
+  const std::int64_t width = vectors * L::kLanes;
+  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
+  const Vector inverse_cap = L::set1(change.softcap > 0 ? 1 / change.softcap : Real{0});
+  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
+    for (std::int64_t key = 0; key < tile.keys; ++key) {
+      Real* const at = tile.scores + key * width + lane;
+      Vector s = L::multiply(L::load(at), L::set1(change.scale));
+      if (change.softcap > 0)
+        s = L::multiply(L::set1(change.softcap), tanh<L>(L::multiply(s, inverse_cap)));
+      if (change.bias != nullptr) {
+        const Vector bias = L::load(change.bias + key * width + lane);
+        s = L::select(L::equal(bias, lowest), lowest, L::add(s, bias));
+      }
+      if (change.slopes != nullptr) {
+        const Vector distance =
+            L::subtract(L::load(change.distance + lane), L::set1(static_cast<Real>(key)));
+        s = L::subtract(s, L::multiply(L::load(change.slopes + lane), L::absolute(distance)));
+      }
+      L::store(at, s);
+    }
+  }
+}
+
+/// Gives excluded scores of a column of vectors -inf, by selection: whatever they were.
+template <class L>
+void exclude(const Tile<typename L::Real>& tile, std::int64_t lane, std::int64_t width) {
+  using Real = typename L::Real;
+  const typename L::Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
+  for (std::int64_t first = 0; first < tile.keys; first += 32) {
+    const typename L::Words words = L::load_words(tile.allowed + first / 32 * width + lane);
+    const std::int64_t count = tile.keys - first < 32 ? tile.keys - first : 32;
+    for (int bit = 0; bit < count; ++bit) {
+      Real* const at = tile.scores + (first + bit) * width + lane;
+      L::store(at, L::select(L::test_bit(words, bit), L::load(at), lowest));
+    }
+  }
+}
+
+/// The greatest score of each lane and `start`; NaN scores are passed over (they come back as NaN
+/// probabilities).
+template <class L>
+ATTEND_INLINE typename L::Vector column_max(const typename L::Real* scores, std::int64_t keys,
+                                            std::int64_t width, typename L::Vector start) {
+  typename L::Vector top[4] = {start, start, start, start};
+  std::int64_t key = 0;
+  for (; key + 4 <= keys; key += 4) {
+    ATTEND_UNROLL for (int n = 0; n < 4; ++n) {
+      top[n] = L::max(L::load(scores + (key + n) * width), top[n]);
+    }
+  }
+  for (; key < keys; ++key) top[0] = L::max(L::load(scores + key * width), top[0]);
+  return L::max(L::max(top[0], top[1]), L::max(top[2], top[3]));
+}
+
+/// Zeroes the probabilities that dropout drops. Four keys (rows) share a Philox counter.
+template <class L>
+void drop(const Tile<typename L::Real>& tile, std::int64_t lane, std::int64_t width) {
+  const LaneDropout& dropout = *tile.dropout;
+  const typename L::Words low = L::load_words(dropout.counter_low + lane);
+  const typename L::Words high = L::load_words(dropout.counter_high + lane);
+  for (std::int64_t key = 0; key < tile.keys; key += 4) {
+    typename L::Words word[4] = {L::add_words(low, static_cast<std::uint32_t>(key / 4)), high,
+                                 L::set1_words(0), L::set1_words(0)};
+    word[1] = L::carry(word[0], static_cast<std::uint32_t>(key / 4), word[1]);
+    auto key0 = static_cast<std::uint32_t>(dropout.seed);
+    auto key1 = static_cast<std::uint32_t>(dropout.seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      typename L::Words high0, low0, high1, low1;
+      L::multiply_wide(word[0], 0xD2511F53, high0, low0);
+      L::multiply_wide(word[2], 0xCD9E8D57, high1, low1);
+      word[0] = L::exclusive_or(L::exclusive_or(high1, word[1]), L::set1_words(key0));
+      word[1] = low1;
+      word[2] = L::exclusive_or(L::exclusive_or(high0, word[3]), L::set1_words(key1));
+      word[3] = low0;
+      key0 += 0x9E3779B9;
+      key1 += 0xBB67AE85;
+    }
+    const int count = static_cast<int>(tile.keys - key < 4 ? tile.keys - key : 4);
+    for (int n = 0; n < count; ++n) {
+      typename L::Real* const at = tile.scores + (key + n) * width + lane;
+      L::store(at, L::select(L::not_below(word[n], dropout.threshold), L::load(at), L::zero()));
+    }
+  }
+}
+
+/// Scores of one column of vectors become probabilities against the panel's new maximum; `rescale`
+/// (one vector) is what sums taken so far must be multiplied by.
+template <class L>
+void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel,
+                    std::int64_t lane, typename L::Real* rescale) {
+  using Vector = typename L::Vector;
+  using Real = typename L::Real;
+  const std::int64_t width = panel.vectors * L::kLanes;
+  Real* const scores = tile.scores + lane;
+  if (tile.allowed != nullptr) exclude<L>(tile, lane, width);
+
+  const Vector scale = L::set1(tile.exponent_scale);
+  const Vector old_max = L::load(panel.max + lane);
+  const Vector new_max = column_max<L>(scores, tile.keys, width, old_max);
+  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
+  // Where nothing is allowed yet the maximum is -inf, and -inf - -inf would be NaN.
+  const Vector base = L::select(L::equal(new_max, lowest), L::zero(), new_max);
+  const Vector factor = exp2<L>(L::multiply(L::subtract(old_max, base), scale));
+
+  Vector sum[2] = {L::zero(), L::zero()};
+  std::int64_t key = 0;
+  for (; key + 2 <= tile.keys; key += 2) {
+    ATTEND_UNROLL for (int n = 0; n < 2; ++n) {
+      Real* const at = scores + (key + n) * width;
+      // The maximum is subtracted before anything that could overflow.
+      const Vector p = exp2<L>(L::multiply(L::subtract(L::load(at), base), scale));
+      sum[n] = L::add(sum[n], p);
+      L::store(at, p);
+    }
+  }
+  for (; key < tile.keys; ++key) {
+    Real* const at = scores + key * width;
+    const Vector p = exp2<L>(L::multiply(L::subtract(L::load(at), base), scale));
+    sum[0] = L::add(sum[0], p);
+    L::store(at, p);
+  }
+  const Vector old_sum = L::multiply(L::load(panel.sum + lane), factor);
+  L::store(panel.sum + lane, L::add(old_sum, L::add(sum[0], sum[1])));
+  L::store(panel.max + lane, new_max);
+  L::store(rescale + lane, factor);
+  if (tile.dropout != nullptr) drop<L>(tile, lane, width);
+}

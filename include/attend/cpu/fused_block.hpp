@@ -1,0 +1,323 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "../core/forward_tensors.hpp"
+#include "../core/variant.hpp"
+#include "fused_call.hpp"
+#include "fused_mask.hpp"
+#include "fused_row_end.hpp"
+#include "fused_scratch.hpp"
+
+/// @file
+/// One block of the fused path: the online softmax over the tiles of keys that its rows can see.
+
+namespace attend::cpu {
+
+/// The place of one item of work.
+struct FusedItem {
+  std::int64_t b;      ///< batch element
+  std::int64_t set;    ///< head set
+  std::int64_t block;  ///< block of the head set's rows
+  std::int64_t split;  ///< split of the keys
+};
+
+/// Computes one item at a time in a thread's scratch memory.
+template <class T>
+class FusedBlock {
+ public:
+  /// Type of scores.
+  using Real = RealOf<T>;
+
+  /// A call's worker on one thread.
+  FusedBlock(const FusedCall<T>& call, FusedScratch<T>& scratch)
+      : call_(call),
+        problem_(call.problem),
+        variant_(call.variant),
+        kernels_(call.kernels),
+        plan_(call.plan),
+        s_(scratch) {}
+
+  /// Computes the rows of an item from the keys of its split, and writes them: finished if there is
+  /// one split, else to the partial results.
+  void run(const FusedItem& item) {
+    set_rows(item);
+    start();
+    const KeyRange seen = band_.any(s_.query[0], s_.query[rows_ - 1] + 1);
+    const std::int64_t split_begin = item.split * plan_.split_keys;
+    const std::int64_t begin = std::max(seen.begin, split_begin);
+    const std::int64_t end = std::min(seen.end, split_begin + plan_.split_keys);
+    for (std::int64_t tile = begin / plan_.key_tile * plan_.key_tile; tile < end;
+         tile += plan_.key_tile) {
+      // Tiles begin at multiples of 32 keys, so that bits and dropout's counters do.
+      run_tile({std::max(tile, begin / 32 * 32), std::min(tile + plan_.key_tile, end)});
+    }
+    for (int panel = 0; panel < panels_; ++panel)
+      plan_.splits == 1 ? finish(panel) : write_partial(panel, item.split);
+  }
+
+ private:
+  static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+  static constexpr Real kLog2E = static_cast<Real>(1.442695040888963407359924681001892137);
+  // Differences of positions below this are exact in every type of scores.
+  static constexpr std::int64_t kExactDistance = 1 << 22;
+
+  void set_rows(const FusedItem& item) {
+    b_ = item.b;
+    first_row_ = item.block * plan_.block_rows;
+    rows_ = static_cast<int>(std::min(plan_.block_rows, plan_.rows - first_row_));
+    panels_ = (rows_ + plan_.panel_rows - 1) / plan_.panel_rows;
+    set_ = item.set;
+    const std::int64_t head0 = set_ * plan_.heads_per_block;
+    head_kv_ = problem_.head_kv(head0);
+    band_ = variant_.band(problem_, b_);
+    const ForwardTensors<T>& t = call_.tensors;
+    for (int r = 0; r < rows_; ++r) {
+      const std::int64_t row = first_row_ + r;
+      const std::int64_t h = head0 + row % plan_.heads_per_block;
+      const std::int64_t i = row / plan_.heads_per_block;
+      s_.head[r] = h;
+      s_.query[r] = i;
+      s_.position[r] = band_.position(i);
+      s_.visible[r] = band_.row(i);
+      s_.query_row[r] = t.q.data() + t.q.offset(b_, h, i);
+      s_.out_row[r] = t.out.data() + t.out.offset(b_, h, i);
+      if (variant_.mask) s_.mask_row[r] = &variant_.mask(b_, h, i, 0);
+      if (variant_.bias) s_.bias_row[r] = &variant_.bias(b_, h, i, 0);
+      s_.slopes[r] = variant_.alibi ? variant_.alibi(b_, h) : Real{0};
+      s_.counter[r] = variant_.dropout.row_counter(problem_, b_, h, i);
+    }
+    for (int r = rows_; r < panels_ * plan_.panel_rows; ++r) s_.slopes[r] = 0;
+  }
+
+  void start() {
+    excluded_ = false;
+    for (int p = 0; p < panels_; ++p) {
+      const Panel<Real> panel = panel_at(p);
+      kernels_.pack_queries({s_.query_row + p * plan_.panel_rows, call_.tensors.q.stride(3),
+                             rows_of(p), problem_.head_dim},
+                            call_.query_factor(), panel);
+      std::fill_n(panel.max, plan_.panel_rows, kLowest);
+      std::fill_n(panel.sum, plan_.panel_rows, Real{0});
+      std::fill_n(panel.out, plan_.panel_rows * problem_.head_dim_v, Real{0});
+    }
+  }
+
+  int rows_of(int panel) const {
+    return std::min(plan_.panel_rows, rows_ - panel * plan_.panel_rows);
+  }
+
+  Panel<Real> panel_at(int p) const {
+    const std::int64_t row = std::int64_t{p} * plan_.panel_rows;
+    return {plan_.panel_vectors,
+            s_.queries + row * ((problem_.head_dim + 1) / 2 * 2),
+            s_.out + row * problem_.head_dim_v,
+            s_.max + row,
+            s_.sum + row,
+            problem_.head_dim,
+            problem_.head_dim_v};
+  }
+
+  TilePlace place_of(int p, const KeyRange& keys) const {
+    const int row = p * plan_.panel_rows;
+    return {b_,         s_.head + row,       s_.query + row, rows_of(p),
+            plan_.panel_rows, keys.begin, keys.size()};
+  }
+
+  /// All panels of the block on one tile of keys, which is converted for all of them together.
+  void run_tile(const KeyRange& tile) {
+    Operand k, v;
+    for (int p = 0; p < panels_; ++p) {
+      const std::int64_t* const query = s_.query + p * plan_.panel_rows;
+      const KeyRange seen = band_.any(query[0], query[rows_of(p) - 1] + 1);
+      const KeyRange keys = {std::max(tile.begin, seen.begin / 32 * 32),
+                             std::min(tile.end, seen.end)};
+      if (keys.empty()) continue;
+      const TilePlace place = place_of(p, keys);
+      const Visibility visibility = look(p, place);
+      if (visibility == Visibility::none) continue;
+      if (k.data == nullptr) pack_tile(tile, k, v);
+      const std::int64_t skipped = keys.begin - tile.begin;
+      run_panel(p, place, visibility, k.from(skipped, 0), v.from(0, skipped / kernels_.step));
+    }
+  }
+
+  void pack_tile(const KeyRange& tile, Operand& k, Operand& v) {
+    const View<const T, 4>& keys = call_.tensors.k;
+    const View<const T, 4>& values = call_.tensors.v;
+    k = kernels_.pack_keys({keys.data() + keys.offset(b_, head_kv_, tile.begin), keys.stride(2),
+                            keys.stride(3), tile.size(), problem_.head_dim},
+                           s_.keys);
+    v = kernels_.pack_values({values.data() + values.offset(b_, head_kv_, tile.begin),
+                              values.stride(2), values.stride(3), tile.size(),
+                              problem_.head_dim_v},
+                             s_.values);
+  }
+
+  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at.
+  Visibility look(int p, const TilePlace& place) {
+    const std::int64_t* const query = place.query;
+    const KeyRange inside = band_.all(query[0], query[place.rows - 1] + 1);
+    const bool by_position =
+        place.first_key < inside.begin || place.first_key + place.keys > inside.end;
+    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Visibility::all;
+    TileMask mask;
+    if (by_position) mask.visible = s_.visible + p * plan_.panel_rows;
+    if (variant_.mask) {
+      mask.mask_row = s_.mask_row + p * plan_.panel_rows;
+      mask.mask_stride = variant_.mask.stride(3);
+      mask.same_row = variant_.mask.stride(1) == 0 && variant_.mask.stride(2) == 0;
+    }
+    const Visibility visibility = fill_allowed(mask, place, s_.allowed);
+    if (visibility != Visibility::all) excluded_ = true;
+    if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
+    call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
+    excluded_ = true;
+    return Visibility::some;
+  }
+
+  void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,
+                 const Operand& v) {
+    const Panel<Real> panel = panel_at(p);
+    Tile<Real> tile;
+    tile.keys = place.keys;
+    tile.k = k;
+    tile.v = v;
+    tile.scores = s_.scores;
+    tile.probabilities = s_.probabilities;
+    tile.exponent_scale = call_.late_scale() * kLog2E;
+    tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
+
+    ScoreChange<Real> change;
+    const bool far = variant_.alibi && !set_distances(p, place);
+    if (call_.changes_scores()) {
+      change = change_of(p, place, far);
+      tile.change = &change;
+    }
+    LaneDropout dropout;
+    if (variant_.dropout.active()) {
+      dropout = dropout_of(p, place);
+      tile.dropout = &dropout;
+    }
+    kernels_.scores(tile, panel);
+    if (far) add_far_alibi(p, place);
+    if (call_.hooks.score != nullptr)
+      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores);
+    kernels_.accumulate(tile, panel);
+  }
+
+  ScoreChange<Real> change_of(int p, const TilePlace& place, bool far) {
+    ScoreChange<Real> change;
+    change.scale = variant_.scale;
+    change.softcap = variant_.softcap;
+    if (variant_.bias) {
+      excluded_ = true;
+      const std::int64_t stride = variant_.bias.stride(3);
+      const Real** const row = s_.bias_row + p * plan_.panel_rows;
+      for (int r = 0; r < place.rows; ++r) s_.bias_from[r] = row[r] + place.first_key * stride;
+      kernels_.transpose({s_.bias_from, stride, place.rows, place.keys}, s_.bias, plan_.panel_vectors);
+      change.bias = s_.bias;
+    }
+    if (variant_.alibi && !far) {
+      change.slopes = s_.slopes + p * plan_.panel_rows;
+      change.distance = s_.distance;
+    }
+    return change;
+  }
+
+  /// Position minus first key of each lane; false if one of them is not exact in the scores' type.
+  bool set_distances(int p, const TilePlace& place) {
+    const std::int64_t* const position = s_.position + p * plan_.panel_rows;
+    for (int r = 0; r < plan_.panel_rows; ++r) {
+      const std::int64_t distance =
+          r < place.rows ? saturating_add(position[r], -place.first_key) : 0;
+      if (distance > kExactDistance || distance < -kExactDistance) return false;
+      s_.distance[r] = static_cast<Real>(distance);
+    }
+    return true;
+  }
+
+  void add_far_alibi(int p, const TilePlace& place) {
+    const int row = p * plan_.panel_rows;
+    for (std::int64_t n = 0; n < place.keys; ++n) {
+      for (int r = 0; r < place.rows; ++r) {
+        s_.scores[n * place.width + r] -=
+            s_.slopes[row + r] *
+            Variant<Real>::distance(s_.position[row + r], place.first_key + n);
+      }
+    }
+  }
+
+  LaneDropout dropout_of(int p, const TilePlace& place) {
+    for (int r = 0; r < plan_.panel_rows; ++r) {
+      const std::uint64_t counter =
+          r < place.rows ? s_.counter[p * plan_.panel_rows + r] +
+                               static_cast<std::uint64_t>(place.first_key / 4)
+                         : 0;
+      s_.counter_low[r] = static_cast<std::uint32_t>(counter);
+      s_.counter_high[r] = static_cast<std::uint32_t>(counter >> 32);
+    }
+    // A probability of 1 drops by its scale of 0; its threshold of 2^32 is no word.
+    const auto threshold =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(variant_.dropout.threshold, UINT32_MAX));
+    return {s_.counter_low, s_.counter_high, variant_.dropout.rng.seed, threshold};
+  }
+
+  /// Divides by the sums, the sink's share included, and writes a panel's rows.
+  void finish(int p) {
+    const Panel<Real> panel = panel_at(p);
+    const int row = p * plan_.panel_rows;
+    for (int r = 0; r < plan_.panel_rows; ++r) {
+      const RowEnd<Real> end = r < rows_of(p) ? row_end(call_, b_, s_.head[row + r], panel.max[r],
+                                                  panel.sum[r])
+                                        : RowEnd<Real>{};
+      s_.factor[r] = end.factor;
+      if (r < rows_of(p) && call_.tensors.lse)
+        call_.tensors.lse(b_, s_.head[row + r], s_.query[row + r]) = end.lse;
+    }
+    kernels_.store(panel, s_.factor,
+                   {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p),
+                    problem_.head_dim_v},
+                   s_.check);
+    for (int r = 0; r < rows_of(p); ++r) {
+      const bool finite = s_.check[r] == 0;
+      if (panel.max[r] == kLowest || (excluded_ && !finite))
+        call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
+                              {b_, s_.head[row + r], s_.query[row + r], 0});
+    }
+  }
+
+  void write_partial(int p, std::int64_t split) {
+    const Panel<Real> panel = panel_at(p);
+    for (int r = 0; r < rows_of(p); ++r) {
+      const std::int64_t row = (b_ * plan_.head_sets + set_) * plan_.rows + first_row_ +
+                               p * plan_.panel_rows + r;
+      Real* const to = &call_.partial(split, row, 0);
+      for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
+        to[c] = panel.out[c * plan_.panel_rows + r];
+      to[problem_.head_dim_v] = panel.max[r];
+      to[problem_.head_dim_v + 1] = panel.sum[r];
+    }
+  }
+
+  const FusedCall<T>& call_;
+  const Problem& problem_;
+  const Variant<Real>& variant_;
+  const Kernels<T>& kernels_;
+  const FusedPlan& plan_;
+  FusedScratch<T>& s_;
+
+  std::int64_t b_ = 0;
+  std::int64_t set_ = 0;
+  std::int64_t head_kv_ = 0;
+  std::int64_t first_row_ = 0;
+  int rows_ = 0;
+  int panels_ = 0;
+  bool excluded_ = false;
+  KeyBand band_{0, 0, {}};
+};
+
+}  // namespace attend::cpu

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "../core/forward_tensors.hpp"
+#include "../core/variant.hpp"
+#include "exact_row.hpp"
+
+/// @file
+/// What of the fused path depends on the types of a user's functions, as a table of plain functions:
+/// the engines and the driver are compiled once, not once per user's function.
+
+namespace attend::cpu {
+
+/// Where a tile of scores stands: lane r is query `query[r]` of head `head[r]`, row n is key
+/// `first_key + n`.
+struct TilePlace {
+  std::int64_t b;             ///< batch element
+  const std::int64_t* head;   ///< query head of each lane
+  const std::int64_t* query;  ///< query of each lane
+  int rows;                   ///< lanes that are queries
+  std::int64_t width;         ///< lanes, padding included
+  std::int64_t first_key;     ///< key of row 0
+  std::int64_t keys;          ///< keys
+
+  /// The score in lane r and row n.
+  Index at(int r, std::int64_t n) const { return {b, head[r], query[r], first_key + n}; }
+  /// The word that has bit n % 32 for lane r and row n.
+  std::int64_t word(int r, std::int64_t n) const { return n / 32 * width + r; }
+};
+
+/// Functions of one variant.
+template <class T>
+struct FusedHooks {
+  /// Type of scores.
+  using Real = RealOf<T>;
+
+  /// Clears the bits of keys that the user's mask excludes; null: no such mask.
+  void (*mask)(const void* variant, const TilePlace& place, std::uint32_t* allowed) = nullptr;
+  /// Applies the user's change of scores to a tile (keys x width); null: no such change.
+  void (*score)(const void* variant, const TilePlace& place, const std::uint32_t* allowed,
+                Real* scores) = nullptr;
+  /// One row by the definition.
+  void (*exact_row)(const Problem& problem, const void* variant, const ForwardTensors<T>& tensors,
+                    Index row) = nullptr;
+  /// What the functions are called with.
+  const void* variant = nullptr;
+};
+
+/// The table for a variant, which it points to.
+template <class T, class V>
+FusedHooks<T> fused_hooks(const V& variant) {
+  using Real = RealOf<T>;
+  FusedHooks<T> hooks;
+  hooks.variant = &variant;
+  hooks.exact_row = [](const Problem& problem, const void* self, const ForwardTensors<T>& tensors,
+                       Index row) {
+    cpu::exact_row(problem, *static_cast<const V*>(self), tensors, row);
+  };
+  if constexpr (V::kHasMaskMod) {
+    hooks.mask = [](const void* self, const TilePlace& place, std::uint32_t* allowed) {
+      const V& v = *static_cast<const V*>(self);
+      for (std::int64_t n = 0; n < place.keys; ++n) {
+        for (int r = 0; r < place.rows; ++r) {
+          std::uint32_t& word = allowed[place.word(r, n)];
+          const std::uint32_t bit = std::uint32_t{1} << (n % 32);
+          if ((word & bit) != 0 && !v.mask_mod(place.at(r, n))) word &= ~bit;
+        }
+      }
+    };
+  }
+  if constexpr (V::kHasScoreMod) {
+    hooks.score = [](const void* self, const TilePlace& place, const std::uint32_t* allowed,
+                     Real* scores) {
+      const V& v = *static_cast<const V*>(self);
+      constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+      for (std::int64_t n = 0; n < place.keys; ++n) {
+        for (int r = 0; r < place.rows; ++r) {
+          Real& score = scores[n * place.width + r];
+          const Index at = place.at(r, n);
+          if (allowed != nullptr && (allowed[place.word(r, n)] >> (n % 32) & 1) == 0) continue;
+          const bool excluded = v.bias && v.bias(at.b, at.h, at.i, at.j) == kLowest;
+          score = excluded ? kLowest : static_cast<Real>(v.score_mod(score, at));
+        }
+      }
+    };
+  }
+  return hooks;
+}
+
+/// The variant without the user's functions.
+template <class V>
+Variant<typename V::Real> without_functions(const V& v) {
+  Variant<typename V::Real> plain;
+  plain.scale = v.scale;
+  plain.softcap = v.softcap;
+  plain.bias = v.bias;
+  plain.alibi = v.alibi;
+  plain.mask = v.mask;
+  plain.sink = v.sink;
+  plain.causal = v.causal;
+  plain.window = v.window;
+  plain.alignment = v.alignment;
+  plain.offsets = v.offsets;
+  plain.key_lengths = v.key_lengths;
+  plain.dropout = v.dropout;
+  plain.empty_row = v.empty_row;
+  return plain;
+}
+
+}  // namespace attend::cpu
