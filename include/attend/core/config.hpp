@@ -38,7 +38,7 @@
 /// features, whatever the compiler's flags say of the rest of the program.
 #define ATTEND_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
-#define ATTEND_TARGET_BEGIN(features)                                                    \
+#define ATTEND_TARGET_BEGIN(features) \
   ATTEND_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)
 #else

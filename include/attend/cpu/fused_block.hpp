@@ -123,8 +123,8 @@ class FusedBlock {
 
   TilePlace place_of(int p, const KeyRange& keys) const {
     const int row = p * plan_.panel_rows;
-    return {b_,         s_.head + row,       s_.query + row, rows_of(p),
-            plan_.panel_rows, keys.begin, keys.size()};
+    return {b_,         s_.head + row, s_.query + row, rows_of(p), plan_.panel_rows,
+            keys.begin, keys.size()};
   }
 
   /// All panels of the block on one tile of keys, which is converted for all of them together.
@@ -152,8 +152,7 @@ class FusedBlock {
                             keys.stride(3), tile.size(), problem_.head_dim},
                            s_.keys);
     v = kernels_.pack_values({values.data() + values.offset(b_, head_kv_, tile.begin),
-                              values.stride(2), values.stride(3), tile.size(),
-                              problem_.head_dim_v},
+                              values.stride(2), values.stride(3), tile.size(), problem_.head_dim_v},
                              s_.values);
   }
 
@@ -218,7 +217,8 @@ class FusedBlock {
       const std::int64_t stride = variant_.bias.stride(3);
       const Real** const row = s_.bias_row + p * plan_.panel_rows;
       for (int r = 0; r < place.rows; ++r) s_.bias_from[r] = row[r] + place.first_key * stride;
-      kernels_.transpose({s_.bias_from, stride, place.rows, place.keys}, s_.bias, plan_.panel_vectors);
+      kernels_.transpose({s_.bias_from, stride, place.rows, place.keys}, s_.bias,
+                         plan_.panel_vectors);
       change.bias = s_.bias;
     }
     if (variant_.alibi && !far) {
@@ -245,18 +245,17 @@ class FusedBlock {
     for (std::int64_t n = 0; n < place.keys; ++n) {
       for (int r = 0; r < place.rows; ++r) {
         s_.scores[n * place.width + r] -=
-            s_.slopes[row + r] *
-            Variant<Real>::distance(s_.position[row + r], place.first_key + n);
+            s_.slopes[row + r] * Variant<Real>::distance(s_.position[row + r], place.first_key + n);
       }
     }
   }
 
   LaneDropout dropout_of(int p, const TilePlace& place) {
     for (int r = 0; r < plan_.panel_rows; ++r) {
-      const std::uint64_t counter =
-          r < place.rows ? s_.counter[p * plan_.panel_rows + r] +
-                               static_cast<std::uint64_t>(place.first_key / 4)
-                         : 0;
+      const std::uint64_t counter = r < place.rows
+                                        ? s_.counter[p * plan_.panel_rows + r] +
+                                              static_cast<std::uint64_t>(place.first_key / 4)
+                                        : 0;
       s_.counter_low[r] = static_cast<std::uint32_t>(counter);
       s_.counter_high[r] = static_cast<std::uint32_t>(counter >> 32);
     }
@@ -271,16 +270,15 @@ class FusedBlock {
     const Panel<Real> panel = panel_at(p);
     const int row = p * plan_.panel_rows;
     for (int r = 0; r < plan_.panel_rows; ++r) {
-      const RowEnd<Real> end = r < rows_of(p) ? row_end(call_, b_, s_.head[row + r], panel.max[r],
-                                                  panel.sum[r])
-                                        : RowEnd<Real>{};
+      const RowEnd<Real> end =
+          r < rows_of(p) ? row_end(call_, b_, s_.head[row + r], panel.max[r], panel.sum[r])
+                         : RowEnd<Real>{};
       s_.factor[r] = end.factor;
       if (r < rows_of(p) && call_.tensors.lse)
         call_.tensors.lse(b_, s_.head[row + r], s_.query[row + r]) = end.lse;
     }
     kernels_.store(panel, s_.factor,
-                   {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p),
-                    problem_.head_dim_v},
+                   {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p), problem_.head_dim_v},
                    s_.check);
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
@@ -293,8 +291,8 @@ class FusedBlock {
   void write_partial(int p, std::int64_t split) {
     const Panel<Real> panel = panel_at(p);
     for (int r = 0; r < rows_of(p); ++r) {
-      const std::int64_t row = (b_ * plan_.head_sets + set_) * plan_.rows + first_row_ +
-                               p * plan_.panel_rows + r;
+      const std::int64_t row =
+          (b_ * plan_.head_sets + set_) * plan_.rows + first_row_ + p * plan_.panel_rows + r;
       Real* const to = &call_.partial(split, row, 0);
       for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
         to[c] = panel.out[c * plan_.panel_rows + r];

@@ -12,8 +12,8 @@
 
 /// @file
 /// The fused path: exact attention by online softmax over tiles of keys (Rabe, Staats,
-/// "Self-attention does not need O(n^2) memory", 2021; Dao et al., "FlashAttention", 2022), parallel
-/// over batch, heads, queries, and over keys where there are few queries.
+/// "Self-attention does not need O(n^2) memory", 2021; Dao et al., "FlashAttention", 2022),
+/// parallel over batch, heads, queries, and over keys where there are few queries.
 
 namespace attend::cpu {
 

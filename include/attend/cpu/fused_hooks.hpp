@@ -8,8 +8,8 @@
 #include "exact_row.hpp"
 
 /// @file
-/// What of the fused path depends on the types of a user's functions, as a table of plain functions:
-/// the engines and the driver are compiled once, not once per user's function.
+/// What of the fused path depends on the types of a user's functions, as a table of plain
+/// functions: the engines and the driver are compiled once, not once per user's function.
 
 namespace attend::cpu {
 

@@ -14,8 +14,8 @@ namespace attend::cpu {
 
 /// Pieces of a fused forward pass. A *row* is one query of one head; the rows of a *block* read the
 /// same keys and are computed by one thread, in *panels* of the engine's vectors. Where queries are
-/// few, all heads of a group share a block, and the keys are cut into *splits* whose partial results
-/// are merged in order.
+/// few, all heads of a group share a block, and the keys are cut into *splits* whose partial
+/// results are merged in order.
 struct FusedPlan {
   std::int64_t heads_per_block = 1;  ///< query heads whose rows share a block
   std::int64_t head_sets = 0;        ///< sets of such heads

@@ -21,7 +21,7 @@ class Arena {
  public:
   /// Room for `bytes`, alignment of pieces included.
   explicit Arena(std::size_t bytes)
-      : memory_(static_cast<char*>(::operator new(bytes, std::align_val_t{kAlignment}))),
+      : memory_(static_cast<char*>(::operator new (bytes, std::align_val_t{kAlignment}))),
         end_(memory_.get() + bytes),
         next_(memory_.get()) {}
 
@@ -44,7 +44,7 @@ class Arena {
   static constexpr std::size_t kAlignment = 64;
   struct Free {
     void operator()(char* memory) const {
-      ::operator delete(memory, std::align_val_t{kAlignment});
+      ::operator delete (memory, std::align_val_t{kAlignment});
     }
   };
 
@@ -93,39 +93,38 @@ struct FusedScratch {
   }
 
   /// Allocates all pieces.
-  FusedScratch(const Problem& problem, const FusedPlan& plan)
-      : arena_(total_bytes(problem, plan)) {
+  FusedScratch(const Problem& problem, const FusedPlan& plan) : arena_(total_bytes(problem, plan)) {
     for_each_piece(problem, plan, [&]<class Piece>(Piece*& pointer, std::int64_t count) {
       pointer = arena_.take<Piece>(count);
     });
   }
 
-  Real* queries;                 ///< packed queries, panel after panel
-  Real* out;                     ///< O^T of each panel
-  Real* max;                     ///< of each row
-  Real* sum;                     ///< of each row
-  Real* scores;                  ///< of one tile
-  Real* probabilities;           ///< of one tile, for engines that round them
-  Real* bias;                    ///< of one tile, transposed
-  char* keys;                    ///< a tile of K, converted
-  char* values;                  ///< a tile of V, converted
-  std::uint32_t* allowed;        ///< bits of one tile
-  Real* distance;                ///< lanes of one panel
-  Real* slopes;                  ///< of each row
-  Real* factor;                  ///< lanes of one panel
-  Real* check;                   ///< lanes of one panel
-  std::uint32_t* counter_low;    ///< lanes of one panel
-  std::uint32_t* counter_high;   ///< lanes of one panel
-  std::uint64_t* counter;        ///< dropout's counter of key 0, of each row
-  std::int64_t* head;            ///< of each row
-  std::int64_t* query;           ///< of each row
-  std::int64_t* position;        ///< of each row, among the keys
-  KeyRange* visible;             ///< of each row, by position
-  const T** query_row;           ///< q of each row
-  T** out_row;                   ///< output of each row
-  const Real** bias_row;         ///< bias of key 0, of each row
-  const Real** bias_from;        ///< bias of a tile's first key, lanes of one panel
-  const bool** mask_row;         ///< mask of key 0, of each row
+  Real* queries;                ///< packed queries, panel after panel
+  Real* out;                    ///< O^T of each panel
+  Real* max;                    ///< of each row
+  Real* sum;                    ///< of each row
+  Real* scores;                 ///< of one tile
+  Real* probabilities;          ///< of one tile, for engines that round them
+  Real* bias;                   ///< of one tile, transposed
+  char* keys;                   ///< a tile of K, converted
+  char* values;                 ///< a tile of V, converted
+  std::uint32_t* allowed;       ///< bits of one tile
+  Real* distance;               ///< lanes of one panel
+  Real* slopes;                 ///< of each row
+  Real* factor;                 ///< lanes of one panel
+  Real* check;                  ///< lanes of one panel
+  std::uint32_t* counter_low;   ///< lanes of one panel
+  std::uint32_t* counter_high;  ///< lanes of one panel
+  std::uint64_t* counter;       ///< dropout's counter of key 0, of each row
+  std::int64_t* head;           ///< of each row
+  std::int64_t* query;          ///< of each row
+  std::int64_t* position;       ///< of each row, among the keys
+  KeyRange* visible;            ///< of each row, by position
+  const T** query_row;          ///< q of each row
+  T** out_row;                  ///< output of each row
+  const Real** bias_row;        ///< bias of key 0, of each row
+  const Real** bias_from;       ///< bias of a tile's first key, lanes of one panel
+  const bool** mask_row;        ///< mask of key 0, of each row
 
  private:
   std::size_t total_bytes(const Problem& problem, const FusedPlan& plan) {

@@ -16,8 +16,12 @@ struct Exp2Polynomial<float> {
   /// Highest power.
   static constexpr int kDegree = 6;
   /// Highest power first.
-  static constexpr float kCoefficients[] = {2.081791504e-4f, 1.269216607e-3f, 9.652195056e-3f,
-                                            5.549602356e-2f, 2.402272042e-1f, 6.931471709e-1f,
+  static constexpr float kCoefficients[] = {2.081791504e-4f,
+                                            1.269216607e-3f,
+                                            9.652195056e-3f,
+                                            5.549602356e-2f,
+                                            2.402272042e-1f,
+                                            6.931471709e-1f,
                                             1.f};
 };
 

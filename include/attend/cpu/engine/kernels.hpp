@@ -74,25 +74,25 @@ struct LaneDropout {
 /// One tile of keys for one panel.
 template <class Real>
 struct Tile {
-  std::int64_t keys = 0;                       ///< rows of the tile
-  Operand k;                                   ///< rows are keys
-  Operand v;                                   ///< rows are elements of a value, steps are keys
-  Real* scores = nullptr;                      ///< scratch, keys (up to a pair) x lanes
-  void* probabilities = nullptr;               ///< scratch of engines that round them
-  Real exponent_scale = 1;                     ///< log2(e), times the scale if none was applied yet
-  const std::uint32_t* allowed = nullptr;      ///< (keys / 32) x lanes words of bits; null: all
-  const ScoreChange<Real>* change = nullptr;   ///< null: none
-  const LaneDropout* dropout = nullptr;        ///< null: none
+  std::int64_t keys = 0;                      ///< rows of the tile
+  Operand k;                                  ///< rows are keys
+  Operand v;                                  ///< rows are elements of a value, steps are keys
+  Real* scores = nullptr;                     ///< scratch, keys (up to a pair) x lanes
+  void* probabilities = nullptr;              ///< scratch of engines that round them
+  Real exponent_scale = 1;                    ///< log2(e), times the scale if none was applied yet
+  const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
+  const ScoreChange<Real>* change = nullptr;  ///< null: none
+  const LaneDropout* dropout = nullptr;       ///< null: none
 };
 
 /// A tile of K or V as it lies in the tensor: element (key, column).
 template <class T>
 struct KeyTile {
-  const T* data;              ///< element (0, 0)
-  std::int64_t key_stride;    ///< elements between keys
-  std::int64_t column_stride; ///< elements between columns
-  std::int64_t keys;          ///< keys
-  std::int64_t columns;       ///< head_dim or head_dim_v
+  const T* data;               ///< element (0, 0)
+  std::int64_t key_stride;     ///< elements between keys
+  std::int64_t column_stride;  ///< elements between columns
+  std::int64_t keys;           ///< keys
+  std::int64_t columns;        ///< head_dim or head_dim_v
 };
 
 /// Sizes an engine was tuned to.

@@ -17,9 +17,30 @@
 
 namespace attend::cpu::portable {
 
-/// Integers of a size in bytes.
-template <int kBytes>
-using Signed = std::conditional_t<kBytes == 8, std::int64_t, std::int32_t>;
+/// The compiler's vector types for a type of scores. (Written out, since g++ ignores vector_size on
+/// a type that depends on a template parameter.)
+template <class Real>
+struct Vectors;
+
+template <>
+struct Vectors<float> {
+  using Integer = std::int32_t;
+  using Vector = float __attribute__((vector_size(16)));
+  using Mask = std::int32_t __attribute__((vector_size(16)));
+  using Words = std::uint32_t __attribute__((vector_size(16)));
+  using SignedWords = std::int32_t __attribute__((vector_size(16)));
+  using LongWords = std::uint64_t __attribute__((vector_size(32)));
+};
+
+template <>
+struct Vectors<double> {
+  using Integer = std::int64_t;
+  using Vector = double __attribute__((vector_size(16)));
+  using Mask = std::int64_t __attribute__((vector_size(16)));
+  using Words = std::uint32_t __attribute__((vector_size(8)));
+  using SignedWords = std::int32_t __attribute__((vector_size(8)));
+  using LongWords = std::uint64_t __attribute__((vector_size(16)));
+};
 
 /// The layer of instructions: one function per instruction, on vectors of `Real`.
 template <class RealType>
@@ -31,13 +52,13 @@ struct Layer {
   static constexpr int kMantissaBits = sizeof(Real) == 8 ? 52 : 23;
   static constexpr int kExponentBias = sizeof(Real) == 8 ? 1023 : 127;
 
-  using Integer = Signed<sizeof(Real)>;
-  using Vector = Real __attribute__((vector_size(kBytes)));
+  using Integer = typename Vectors<Real>::Integer;
+  using Vector = typename Vectors<Real>::Vector;
   using Factor = Vector;
-  using Mask = Integer __attribute__((vector_size(kBytes)));  // all bits set, or none
-  using Words = std::uint32_t __attribute__((vector_size(kLanes * 4)));
-  using LongWords = std::uint64_t __attribute__((vector_size(kLanes * 8)));
-  using SignedWords = std::int32_t __attribute__((vector_size(kLanes * 4)));
+  using Mask = typename Vectors<Real>::Mask;  // all bits of a lane set, or none
+  using Words = typename Vectors<Real>::Words;
+  using LongWords = typename Vectors<Real>::LongWords;
+  using SignedWords = typename Vectors<Real>::SignedWords;
 
   /// Rows of a product's register block.
   static constexpr int block_rows(int vectors) { return vectors == 1 ? 8 : 4; }

@@ -37,7 +37,8 @@ ATTEND_INLINE void product_rows(const Operand& a, const char* b, std::int64_t st
     ATTEND_UNROLL for (int n = 0; n < kVectors; ++n) {
       typename L::Real* to = c + (r * kVectors + n) * L::kLanes;
       if (old_factor != nullptr) {
-        const typename L::Vector old = L::multiply(L::load(to), L::load(old_factor + n * L::kLanes));
+        const typename L::Vector old =
+            L::multiply(L::load(to), L::load(old_factor + n * L::kLanes));
         sum[r][n] = L::add(old, sum[r][n]);
       }
       L::store(to, sum[r][n]);

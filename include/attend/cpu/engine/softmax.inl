@@ -25,7 +25,8 @@ ATTEND_INLINE typename L::Vector tanh(typename L::Vector x) {
     return L::load(lane);
   } else {
     const Vector size = L::absolute(x);
-    const Vector e = exp2<L>(L::multiply(L::min(L::set1(Real(10)), size), L::set1(Real(2.885390082))));
+    const Vector e =
+        exp2<L>(L::multiply(L::min(L::set1(Real(10)), size), L::set1(Real(2.885390082))));
     const Vector far = L::subtract(L::set1(1), L::divide(L::set1(2), L::add(e, L::set1(1))));
     const Vector z = L::multiply(x, x);
     Vector p = L::set1(Real(-5.70498872745e-3));

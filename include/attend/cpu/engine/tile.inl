@@ -27,9 +27,8 @@ void transpose_scaled(const Rows<const T>& rows, typename L::Real factor, typena
       for (int r = 0; r < kLanes; ++r) {
         const int row = n * kLanes + r;
         to[column * width + row] =
-            row < rows.count
-                ? static_cast<Real>(rows.row[row][column * rows.stride]) * factor
-                : Real{0};
+            row < rows.count ? static_cast<Real>(rows.row[row][column * rows.stride]) * factor
+                             : Real{0};
       }
     }
   }
@@ -111,9 +110,9 @@ void store(const Panel<typename L::Real>& panel, const typename L::Real* factor,
           static_cast<int>(rows.columns - column < kLanes ? rows.columns - column : kLanes);
       Vector block[kLanes];
       for (int c = 0; c < kLanes; ++c) {
-        block[c] = c < count ? L::multiply(L::load(panel.out + (column + c) * width + n * kLanes),
-                                           scale)
-                             : L::zero();
+        block[c] = c < count
+                       ? L::multiply(L::load(panel.out + (column + c) * width + n * kLanes), scale)
+                       : L::zero();
         finite = L::add(finite, L::multiply(block[c], L::zero()));
       }
       L::transpose(block);
