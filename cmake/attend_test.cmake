@@ -1,5 +1,5 @@
 # attend_test(NAME [FILES ...])
-#   A GoogleTest binary `NAME_test` made of FILES, or of NAME/*.cpp where none are named. Each of its cases becomes one
+#   A GoogleTest binary `NAME_test` made of FILES, or of NAME/*.cpp and NAME/*/*.cpp where none are named. Each of its cases becomes one
 #   CTest test. Cases of a suite whose name contains `Long` get the label `long`: they run only by hand
 #   (`tests/run --long`).
 include(GoogleTest)
@@ -23,7 +23,7 @@ endif()
 function(attend_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
   if(NOT arg_FILES)
-    file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp)
+    file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp ${name}/*/*.cpp)
   endif()
   add_executable(${name}_test ${arg_FILES})
   target_link_libraries(${name}_test PRIVATE attend_test_base GTest::gmock_main)
