@@ -42,7 +42,11 @@
   ATTEND_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
 #define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)
 #else
-#define ATTEND_TARGET_BEGIN(features) \
-  ATTEND_PRAGMA(GCC push_options) ATTEND_PRAGMA(GCC target features)
-#define ATTEND_TARGET_END ATTEND_PRAGMA(GCC pop_options)
+#define ATTEND_TARGET_BEGIN(features)                                                            \
+  ATTEND_PRAGMA(GCC push_options)                                                                \
+  ATTEND_PRAGMA(GCC target features)                                                             \
+  ATTEND_PRAGMA(GCC diagnostic push) /* g++ 12 takes its own "undefined" vectors for mistakes */ \
+  ATTEND_PRAGMA(GCC diagnostic ignored "-Wuninitialized")                                        \
+  ATTEND_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+#define ATTEND_TARGET_END ATTEND_PRAGMA(GCC diagnostic pop) ATTEND_PRAGMA(GCC pop_options)
 #endif

@@ -7,6 +7,7 @@
 #include <new>
 #include <vector>
 
+#include "../core/keys.hpp"
 #include "engine/kernels.hpp"
 #include "fused_plan.hpp"
 

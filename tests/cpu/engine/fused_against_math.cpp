@@ -19,10 +19,15 @@ using attend::View;
 struct Draw {
   explicit Draw(std::uint32_t seed) : bits(seed) {}
   std::int64_t below(std::int64_t n) {
-    return std::uniform_int_distribution<std::int64_t>(0, n - 1)(bits);
+    return static_cast<std::int64_t>(bits() % static_cast<std::uint64_t>(n));
   }
   bool once_in(int n) { return below(n) == 0; }
-  float normal() { return std::normal_distribution<float>()(bits); }
+  // Mean 0, variance about 1, at most 3.
+  float normal() {
+    float sum = -3;
+    for (int n = 0; n < 3; ++n) sum += 2 * 0x1p-32f * static_cast<float>(bits());
+    return sum;
+  }
   template <class T, std::size_t N>
   T one_of(const T (&values)[N]) {
     return values[below(N)];
@@ -37,14 +42,14 @@ struct Tensor {
   View<T, 4> view;
 
   Tensor(Draw& draw, const attend::Extents<4>& extents, bool plain) {
-    int order[4] = {0, 1, 2, 3};
+    std::size_t order[4] = {0, 1, 2, 3};
     if (!plain) {
       if (draw.once_in(2)) std::swap(order[1], order[2]);
       if (draw.once_in(4)) std::swap(order[2], order[3]);
     }
     attend::Strides<4> strides{};
     std::int64_t size = 1;
-    for (int n = 3; n >= 0; --n) {
+    for (std::size_t n = 4; n-- > 0;) {
       strides[order[n]] = size;
       size *= std::max<std::int64_t>(extents[order[n]], 1);
       if (!plain && draw.once_in(4)) size += 3;
@@ -52,7 +57,7 @@ struct Tensor {
     memory.resize(static_cast<std::size_t>(size), T(7));
     std::int64_t first = 0;
     if (!plain && draw.once_in(4)) {  // one axis backwards
-      const int axis = static_cast<int>(draw.below(4));
+      const auto axis = static_cast<std::size_t>(draw.below(4));
       first = strides[axis] * std::max<std::int64_t>(extents[axis] - 1, 0);
       strides[axis] = -strides[axis];
     }
@@ -77,8 +82,8 @@ struct Tensor {
 template <class T>
 View<const T, 4> broadcast(const View<T, 4>& v, const attend::Extents<4>& extents) {
   attend::Strides<4> strides = v.strides();
-  for (int n = 0; n < 4; ++n)
-    if (v.extent(n) == 1) strides[n] = 0;
+  for (std::size_t n = 0; n < 4; ++n)
+    if (v.extents()[n] == 1) strides[n] = 0;
   return {v.data(), extents, strides};
 }
 

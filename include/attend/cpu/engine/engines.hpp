@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../../core/error.hpp"
+#include "avx512.hpp"
 #include "portable.hpp"
 
 /// @file
@@ -17,6 +18,7 @@ namespace attend::cpu {
 /// Tile engines, from the plainest to the most demanding.
 enum class Engine {
   portable,  ///< the compiler's own vectors; any architecture
+  avx512,    ///< 16 floats; F, BW, DQ, VL
 };
 
 /// As `ATTEND_ENGINE` has it.
@@ -24,15 +26,30 @@ constexpr const char* name(Engine engine) {
   switch (engine) {
     case Engine::portable:
       return "portable";
+    case Engine::avx512:
+      return "avx512";
   }
   return "unknown";
 }
 
 /// All engines, best last.
-constexpr Engine kEngines[] = {Engine::portable};
+constexpr Engine kEngines[] = {Engine::portable, Engine::avx512};
 
 /// Whether this processor (and operating system) can run it.
-inline bool available(Engine engine) { return engine == Engine::portable; }
+inline bool available(Engine engine) {
+  switch (engine) {
+    case Engine::portable:
+      return true;
+#if defined(__x86_64__)
+    case Engine::avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("fma");
+#endif
+    default:
+      return false;
+  }
+}
 
 /// The engines that this processor can run, best last.
 inline std::vector<Engine> available_engines() {
@@ -90,8 +107,15 @@ class EngineOverride {
 
 /// An engine's operations on elements of type T; the portable ones where it has none of its own.
 template <class T>
-const Kernels<T>& kernels_of(Engine) {
+const Kernels<T>& kernels_of(Engine engine) {
   static constexpr Kernels<T> kPortable = portable::table<T>();
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<RealOf<T>, float>) {
+    static constexpr Kernels<T> kAvx512 = avx512::table<T>();
+    if (engine == Engine::avx512) return kAvx512;
+  }
+#endif
+  static_cast<void>(engine);
   return kPortable;
 }
 
