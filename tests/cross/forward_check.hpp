@@ -21,9 +21,9 @@ void check_forward(const support::Case& c) {
     EXPECT_TRUE(support::within(answer.out, reference.out, reference.allowed_out)) << "out";
     EXPECT_TRUE(support::within(answer.lse, reference.lse, reference.allowed_lse)) << "lse";
     EXPECT_TRUE(answer.surroundings_untouched);
-    for (const support::Answer& other : answers) {
-      EXPECT_TRUE(support::within(answer.out, other.out, reference.allowed_out)) << "path to path";
-      EXPECT_TRUE(support::within(answer.lse, other.lse, reference.allowed_lse)) << "path to path";
+    for (const support::Answer& other : answers) {  // two errors meet: less than both at their most
+      EXPECT_TRUE(support::within(answer.out, other.out, 1.5 * reference.allowed_out));
+      EXPECT_TRUE(support::within(answer.lse, other.lse, 1.5 * reference.allowed_lse));
     }
     answers.push_back(answer);
   }

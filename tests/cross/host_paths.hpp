@@ -1,6 +1,8 @@
-// Every path that runs on the host, by name.
+// Every path that runs on the host, by name: math, and fused with each tile engine that this
+// processor has.
 #pragma once
 
+#include <attend/cpu/fused_forward.hpp>
 #include <attend/cpu/math_forward.hpp>
 #include <string>
 #include <vector>
@@ -17,13 +19,20 @@ struct NamedPath {
 
 template <class T>
 std::vector<NamedPath<T>> host_paths() {
-  return {
-      {"math",
-       [](const auto& problem, const auto& variant, const auto& tensors) {
-         attend::cpu::math_forward<T>(problem, variant, tensors,
-                                      attend::cpu::SharedPool::instance().workers());
-       }},
-  };
+  using attend::cpu::Engine;
+  const auto workers = [] { return attend::cpu::SharedPool::instance().workers(); };
+  std::vector<NamedPath<T>> paths = {
+      {"math", [=](const auto& problem, const auto& variant, const auto& tensors) {
+         attend::cpu::math_forward<T>(problem, variant, tensors, workers());
+       }}};
+  for (const Engine engine : attend::cpu::available_engines()) {
+    paths.push_back({std::string("fused, ") + name(engine),
+                     [=](const auto& problem, const auto& variant, const auto& tensors) {
+                       const attend::cpu::EngineOverride override(engine);
+                       attend::cpu::fused_forward<T>(problem, variant, tensors, workers());
+                     }});
+  }
+  return paths;
 }
 
 }  // namespace cross
