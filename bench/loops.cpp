@@ -68,7 +68,8 @@ void plain_read(const char* data, std::int64_t bytes) { read_lines(data, bytes);
     g = _mm512_dpbf16_ps(g, x, x), h = _mm512_dpbf16_ps(h, x, x), k = _mm512_dpbf16_ps(k, x, x);
     l = _mm512_dpbf16_ps(l, x, x), m = _mm512_dpbf16_ps(m, x, x), n = _mm512_dpbf16_ps(n, x, x);
   }
-  float_sink = _mm512_reduce_add_ps(a + b + c + d + e + f + g + h + k + l + m + n);
+  const __m512 sum = a + b + c + d + e + f + g + h + k + l + m + n;
+  float_sink = sum[0];
 }
 
 // The configuration of palette 1 (Intel SDM, volume 1, section 18.3): bytes per row and rows of

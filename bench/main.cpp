@@ -21,6 +21,11 @@
 namespace {
 
 constexpr double kSecondsEach = 0.1;
+#ifdef __clang__
+constexpr char kCompiler[] = __VERSION__;
+#else
+constexpr char kCompiler[] = "g++ " __VERSION__;
+#endif
 
 void measure(benchmark::State& state, bench::Laboratory& laboratory, const bench::Row& row,
              attend::Path path) {
@@ -55,17 +60,26 @@ std::size_t register_rows(const std::vector<bench::Row>& rows,
   return count;
 }
 
+std::string version() {
+  return std::to_string(ATTEND_VERSION_MAJOR) + "." + std::to_string(ATTEND_VERSION_MINOR) + "." +
+         std::to_string(ATTEND_VERSION_PATCH);
+}
+
 // What the machine can do, for the table's head and the JSON file.
 std::string describe(const std::vector<bench::Peak>& peaks) {
-  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) + " threads; " +
-                     __VERSION__ + "; attend " ATTEND_VERSION_STRING "\npeaks:";
+  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) +
+                     " threads; " + kCompiler + "; attend " + version() + "\n\nPeaks:";
   for (const bench::Peak& peak : peaks) {
-    const std::string rate = std::to_string(static_cast<int>(peak.flops / 1e9));
+    const std::string rate = std::to_string(static_cast<int>(peak.flops / 1e9)) + " GFLOP/s";
     const std::string what = peak.instructions + " " + name(peak.dtype);
-    text += " " + what + " " + rate + " GFLOP/s;";
-    benchmark::AddCustomContext("peak " + what, rate + " GFLOP/s");
+    text += " " + what + " " + rate + ";";
+    benchmark::AddCustomContext("peak " + what, rate);
   }
-  return text + " decoding is held against a loop that only reads as many bytes\n";
+  benchmark::AddCustomContext("processor", bench::processor());
+  benchmark::AddCustomContext("compiler", kCompiler);
+  benchmark::AddCustomContext("attend", version());
+  benchmark::AddCustomContext("threads", std::to_string(attend::threads()));
+  return text + " decoding is held against a loop that only reads as many bytes.\n";
 }
 
 bool is_given(int argc, char** argv, std::string_view name) {
