@@ -67,8 +67,8 @@ std::string version() {
 
 // What the machine can do, for the table's head and the JSON file.
 std::string describe(const std::vector<bench::Peak>& peaks) {
-  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) +
-                     " threads; " + kCompiler + "; attend " + version() + "\n\nPeaks:";
+  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) + " threads; " +
+                     kCompiler + "; attend " + version() + "\n\nPeaks:";
   for (const bench::Peak& peak : peaks) {
     const std::string rate = std::to_string(static_cast<int>(peak.flops / 1e9)) + " GFLOP/s";
     const std::string what = peak.instructions + " " + name(peak.dtype);

@@ -106,7 +106,7 @@ std::vector<std::string> Table::cells(const Line& line, double math_seconds) con
           format("%.0f%%", 100 * line.work / line.peak),
           math_seconds > 0 ? format("%.2f", math_seconds / line.seconds) : "",
           memory_text(line.extra_bytes),
-          difference_text(line.difference),
+          line.path == "math" ? "" : difference_text(line.difference),
           difference_text(line.recorded),
           line.chosen + (line.wrong() ? " WRONG" : "")};
 }
