@@ -73,8 +73,8 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
       for (int n = 0; n < 8; n += 2) {
         uint32_t b[4];
-        ldmatrix_x4(b, tK + (n * 8 + lane / 16 * 8 + lane % 8) * kPitchHalf + i * 16 +
-                           lane / 8 % 2 * 8);
+        ldmatrix_x4(
+            b, tK + (n * 8 + lane / 16 * 8 + lane % 8) * kPitchHalf + i * 16 + lane / 8 % 2 * 8);
         mma_m16n8k16(rS[n], rQ[i], b[0], b[1], __half{});
         mma_m16n8k16(rS[n + 1], rQ[i], b[2], b[3], __half{});
       }
@@ -114,9 +114,9 @@ __global__ void __launch_bounds__(128)
 
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const uint32_t p[4] = {
-          pack(rS[2 * i][0], rS[2 * i][1]), pack(rS[2 * i][2], rS[2 * i][3]),
-          pack(rS[2 * i + 1][0], rS[2 * i + 1][1]), pack(rS[2 * i + 1][2], rS[2 * i + 1][3])};
+      const uint32_t p[4] = {pack(rS[2 * i][0], rS[2 * i][1]), pack(rS[2 * i][2], rS[2 * i][3]),
+                             pack(rS[2 * i + 1][0], rS[2 * i + 1][1]),
+                             pack(rS[2 * i + 1][2], rS[2 * i + 1][3])};
 #pragma unroll
       for (int n = 0; n < 8; n += 2) {
         uint32_t b[4];
@@ -162,9 +162,8 @@ Outcome attend(int heads, int length, int checked) {
                                cudaFuncAttributeMaxDynamicSharedMemorySize, kAttentionBytes));
     const float scale = 0.125f;
     dim3 grid((length + kQueries - 1) / kQueries, heads);
-    attention_kernel<<<grid, 128, kAttentionBytes>>>(device_q.data(), device_k.data(),
-                                                     device_v.data(), out.data(), length,
-                                                     scale * 1.44269504f);
+    attention_kernel<<<grid, 128, kAttentionBytes>>>(
+        device_q.data(), device_k.data(), device_v.data(), out.data(), length, scale * 1.44269504f);
     check_launch();
     std::vector<float> got = out.to_host(), picked;
     std::vector<double> expected;

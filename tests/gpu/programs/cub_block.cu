@@ -1,11 +1,10 @@
 // CUB's block algorithms: loads and stores with transposition, radix sort, scan, reduction.
+#include <algorithm>
 #include <cub/block/block_load.cuh>
 #include <cub/block/block_radix_sort.cuh>
 #include <cub/block/block_reduce.cuh>
 #include <cub/block/block_scan.cuh>
 #include <cub/block/block_store.cuh>
-
-#include <algorithm>
 #include <numeric>
 
 #include "support.cuh"

@@ -1,11 +1,10 @@
 // CUB's device-wide algorithms.
+#include <algorithm>
 #include <cub/device/device_histogram.cuh>
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_reduce.cuh>
 #include <cub/device/device_scan.cuh>
 #include <cub/device/device_select.cuh>
-
-#include <algorithm>
 #include <numeric>
 
 #include "support.cuh"

@@ -17,14 +17,28 @@ __host__ __device__ inline int wander(int i, int value) {
     result -= rest;
   }
   switch (value & 7) {
-    case 0: result ^= 0x55; break;
-    case 1: result += i; break;
-    case 2: result -= 3 * i; break;
-    case 3: result <<= 2; break;
-    case 4: result = ~result; break;
-    case 5: return -result;
-    case 6: result >>= 1; break;
-    default: break;
+    case 0:
+      result ^= 0x55;
+      break;
+    case 1:
+      result += i;
+      break;
+    case 2:
+      result -= 3 * i;
+      break;
+    case 3:
+      result <<= 2;
+      break;
+    case 4:
+      result = ~result;
+      break;
+    case 5:
+      return -result;
+    case 6:
+      result >>= 1;
+      break;
+    default:
+      break;
   }
   return result;
 }
@@ -89,8 +103,7 @@ Outcome divergence() {
 Outcome device_calls() {
   return guarded([] {
     // x^2 - 2, x^3 - 3, x - 1
-    const Polynomial polynomials[3] = {
-        {{-2, 0, 1, 0}, 2}, {{-3, 0, 0, 1}, 3}, {{-1, 1, 0, 0}, 1}};
+    const Polynomial polynomials[3] = {{{-2, 0, 1, 0}, 2}, {{-3, 0, 0, 1}, 3}, {{-1, 1, 0, 0}, 1}};
     check(cudaMemcpyToSymbol(kPolynomials, polynomials, sizeof(polynomials)));
     const int count = 100;
     std::vector<double> expected(count);

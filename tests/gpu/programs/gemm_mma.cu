@@ -44,8 +44,8 @@ __device__ void multiply(const T* sA, const T* sB, int warp_row, int warp_column
   for (int k = 0; k < L::kDepth; k += 16) {
     uint32_t a[2][4], b[4][2];
     for (int m = 0; m < 2; ++m) {
-      programs::ldmatrix_x4(
-          a[m], sA + (warp_row + m * 16 + lane % 16) * L::kPitchA + k + lane / 16 * 8);
+      programs::ldmatrix_x4(a[m],
+                            sA + (warp_row + m * 16 + lane % 16) * L::kPitchA + k + lane / 16 * 8);
     }
     for (int n = 0; n < 4; ++n) {
       programs::ldmatrix_x2_trans(b[n], sB + (k + lane % 16) * L::kPitchB + warp_column + n * 8);
@@ -166,8 +166,8 @@ struct Operands {
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < columns; ++j) {
         for (int k = 0; k < inner; ++k) {
-          product[i * columns + j] += double(float(a[i * inner + k])) *
-                                      double(float(b[k * columns + j]));
+          product[i * columns + j] +=
+              double(float(a[i * inner + k])) * double(float(b[k * columns + j]));
         }
       }
     }

@@ -30,9 +30,7 @@ inline void check_launch() {
 template <typename T>
 class DeviceArray {
  public:
-  explicit DeviceArray(size_t size) : size_(size) {
-    check(cudaMalloc(&data_, size * sizeof(T)));
-  }
+  explicit DeviceArray(size_t size) : size_(size) { check(cudaMalloc(&data_, size * sizeof(T))); }
   explicit DeviceArray(const std::vector<T>& host) : DeviceArray(host.size()) {
     check(cudaMemcpy(data_, host.data(), size_ * sizeof(T), cudaMemcpyHostToDevice));
   }
