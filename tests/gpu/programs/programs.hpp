@@ -8,8 +8,8 @@
 
 namespace programs {
 
-// What a run came to: the first CUDA error, and the largest difference from the CPU's result
-// (infinite where one of both is NaN).
+/// What a run came to: the first CUDA error, and the largest difference from the CPU's result
+/// (infinite where one of both is NaN).
 struct Outcome {
   cudaError_t error = cudaSuccess;
   double difference = 0;
@@ -22,10 +22,9 @@ struct Program {
   int least_capability;  // 75, 80, ...: what the kernel's instructions need
 };
 
-// Programs that are right.
-const std::vector<Program>& correct();
-// Programs with one bug each; `tolerance` and the result mean nothing there.
-const std::vector<Program>& faulty();
+const std::vector<Program>& all_programs();
+/// nullptr: there is none of that name.
+const Program* find_program(const std::string& name);
 
 Outcome reduction();
 Outcome scan();
