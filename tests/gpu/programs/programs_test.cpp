@@ -1,4 +1,6 @@
 // The correct programs on every capability, for several seeds: right results, no false alarm.
+#include "programs.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <tuple>
 
 #include "emulation.hpp"
-#include "programs.hpp"
 
 namespace programs {
 namespace {

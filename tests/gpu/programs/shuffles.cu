@@ -19,7 +19,7 @@ __global__ void shuffles_kernel(const unsigned* values, unsigned* results) {
   out[7] = __ballot_sync(all, value & 1);
   out[8] = unsigned(__any_sync(all, value % 64 == 0)) * 2 + unsigned(__all_sync(all, value < 1000));
   out[9] = __match_any_sync(all, value % 4);
-  int same;
+  int same = 0;
   out[10] = __match_all_sync(all, value / 1000, &same) * 2 + unsigned(same);
   if (lane % 2 == 0) {
     // Even lanes among themselves.
