@@ -3,7 +3,8 @@ option(ATTEND_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(ATTEND_BUILD_BENCH "Build attend_bench" ${PROJECT_IS_TOP_LEVEL})
 option(ATTEND_INSTALL "Install the headers and the CMake package" ${PROJECT_IS_TOP_LEVEL})
 set(ATTEND_CUDA OFF CACHE STRING "Build what needs the CUDA compiler: ON, OFF, or AUTO (where there is one)")
-set(ATTEND_TESTS "" CACHE STRING "Folders of tests/ to build; empty means all but fuzz")
+set(ATTEND_TESTS all CACHE STRING
+    "Folders of tests/ to build; `units`: those made of GoogleTest files alone; `all`: all but fuzz")
 set(ATTEND_SANITIZE "" CACHE STRING "Sanitizers of the tests, e.g. address,undefined")
 
 if(PROJECT_IS_TOP_LEVEL)
