@@ -1,7 +1,6 @@
-# attend_test(NAME [FILES ...])
-#   A GoogleTest binary `NAME_test` made of FILES, or of NAME/*.cpp and NAME/*/*.cpp where none are named. Each of its cases becomes one
-#   CTest test. Cases of a suite whose name contains `Long` get the label `long`: they run only by hand
-#   (`tests/run --long`).
+# attend_test(NAME)
+#   The GoogleTest program NAME_test, made of NAME/*.cpp and NAME/*/*.cpp. Each of its cases becomes one CTest test. Cases of
+#   a suite whose name contains `Long` get the label `long`: they run only by hand (`tests/run --long`).
 include(GoogleTest)
 
 # Shared by all test programs: GoogleTest, the support folder, warnings, sanitizers and one precompiled header.
@@ -21,11 +20,8 @@ if(ATTEND_SANITIZE)
 endif()
 
 function(attend_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FILES")
-  if(NOT arg_FILES)
-    file(GLOB arg_FILES CONFIGURE_DEPENDS ${name}/*.cpp ${name}/*/*.cpp)
-  endif()
-  add_executable(${name}_test ${arg_FILES})
+  file(GLOB files CONFIGURE_DEPENDS ${name}/*.cpp ${name}/*/*.cpp)
+  add_executable(${name}_test ${files})
   target_link_libraries(${name}_test PRIVATE attend_test_base GTest::gmock_main)
   target_precompile_headers(${name}_test REUSE_FROM attend_test_base)
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST TEST_FILTER -*Long* TEST_PREFIX ${name}/

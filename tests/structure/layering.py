@@ -85,7 +85,7 @@ def check_lines(path, room, code, root):
             yield line, f"macro {name} is not called ATTEND_*"
         elif path.as_posix() not in MACRO_HOMES:
             yield line, f"macro {name} belongs into core/config.hpp"
-    if not code.lstrip().startswith("#pragma once"):
+    if path.suffix != ".inl" and not code.lstrip().startswith("#pragma once"):
         yield 1, "does not begin with #pragma once"
     lines = code.count("\n")
     if lines > MAX_LINES:
@@ -99,7 +99,7 @@ def matches(pattern, code):
 
 def violations(root):
     root = pathlib.Path(root)
-    files = sorted(p for p in root.rglob("*") if p.suffix in (".hpp", ".cuh", ".h"))
+    files = sorted(p for p in root.rglob("*") if p.suffix in (".hpp", ".cuh", ".h", ".inl"))
     if not files:
         yield f"{root}: no headers"
     for file in files:
@@ -114,6 +114,7 @@ def violations(root):
                 yield f"{path}:{line}: {message}"
 
 
+UNGUARDED = "struct Unguarded;"
 # One planted violation per rule: file, text, what must be said of it.
 PLANTED = [
     ("core/a.hpp", '#include "../select/b.hpp"', "core must not include select/b.hpp"),
@@ -135,6 +136,7 @@ PLANTED = [
     ("core/a.hpp", "#define HELPER 1", "HELPER is not called ATTEND_*"),
     ("cpu/a.hpp", "#define ATTEND_HELPER 1", "belongs into core/config.hpp"),
     ("core/a.hpp", "\n" * 501, "past 500"),
+    ("core/a.hpp", UNGUARDED, "does not begin with #pragma once"),
     ("misc/a.hpp", "", "no such room"),
 ]
 CLEAN = {
@@ -145,7 +147,8 @@ CLEAN = {
     "select/b.hpp": '#include "../core/b.hpp"',
     "cpu/b.hpp": '#include <Eigen/Core>\n#include "../select/b.hpp"\n#include "engine/b.hpp"',
     "api/b.hpp": '#include <Eigen/Core>\n#include "../cpu/b.hpp"',
-    "cpu/engine/b.hpp": "#include <immintrin.h>",
+    "cpu/engine/b.hpp": '#include <immintrin.h>\n#include "c.inl"',
+    "cpu/engine/c.inl": UNGUARDED,
     "cuda/arch/b.hpp": 'inline void f() { asm(""); }',
     "cuda/tile/b.hpp": '#include "../arch/b.hpp"',
     "cuda/launch/b.hpp": '#include "../tile/b.hpp"\n// launches\ninline int f() { return 1 <<\n1; }',
@@ -160,7 +163,8 @@ def self_test():
             name, text, expected = planted or ("", "", "")
             for path, content in {**CLEAN, **({name: text} if planted else {})}.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(f"#pragma once\n{content}\n")
+                guard = "" if content == UNGUARDED else "#pragma once\n"
+                (root / path).write_text(f"{guard}{content}\n")
             found = list(violations(root))
         if not planted and found:
             holes.append(f"a clean tree is not clean: {found}")

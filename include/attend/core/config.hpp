@@ -34,13 +34,14 @@
 #define ATTEND_UNROLL
 #endif
 
-/// Functions (templates too, lambdas not) between the two are compiled for a processor with these
-/// features, whatever the compiler's flags say of the rest of the program.
-#define ATTEND_PRAGMA(text) _Pragma(#text)
+#define ATTEND_PRAGMA(text) _Pragma(#text)  ///< The text as a pragma, with macros replaced in it.
+
+/// From here to `ATTEND_TARGET_END` functions (templates too, lambdas not) are compiled for a
+/// processor with these features, whatever the compiler's flags say of the rest of the program.
 #if defined(__clang__)
 #define ATTEND_TARGET_BEGIN(features) \
   ATTEND_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
-#define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)
+#define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)  ///< Ends `ATTEND_TARGET_BEGIN`.
 #else
 #define ATTEND_TARGET_BEGIN(features)                                                            \
   ATTEND_PRAGMA(GCC push_options)                                                                \
