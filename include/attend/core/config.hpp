@@ -41,7 +41,8 @@
 #if defined(__clang__)
 #define ATTEND_TARGET_BEGIN(features) \
   ATTEND_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
-#define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)  ///< Ends `ATTEND_TARGET_BEGIN`.
+/// Ends `ATTEND_TARGET_BEGIN`.
+#define ATTEND_TARGET_END ATTEND_PRAGMA(clang attribute pop)
 #else
 #define ATTEND_TARGET_BEGIN(features)                                                            \
   ATTEND_PRAGMA(GCC push_options)                                                                \
@@ -49,5 +50,6 @@
   ATTEND_PRAGMA(GCC diagnostic push) /* g++ 12 takes its own "undefined" vectors for mistakes */ \
   ATTEND_PRAGMA(GCC diagnostic ignored "-Wuninitialized")                                        \
   ATTEND_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized")
+/// Ends `ATTEND_TARGET_BEGIN`.
 #define ATTEND_TARGET_END ATTEND_PRAGMA(GCC diagnostic pop) ATTEND_PRAGMA(GCC pop_options)
 #endif
