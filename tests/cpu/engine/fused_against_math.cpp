@@ -91,7 +91,7 @@ template <class T>
 double tolerance();
 template <>
 double tolerance<float>() {
-  return 2e-5;
+  return 1e-4;  // ALiBi at far positions makes scores of hundreds
 }
 template <>
 double tolerance<double>() {

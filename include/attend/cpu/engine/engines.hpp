@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../../core/error.hpp"
+#include "avx2.hpp"
 #include "avx512.hpp"
 #include "portable.hpp"
 
@@ -18,6 +19,7 @@ namespace attend::cpu {
 /// Tile engines, from the plainest to the most demanding.
 enum class Engine {
   portable,  ///< the compiler's own vectors; any architecture
+  avx2,      ///< 8 floats; AVX2, FMA, F16C
   avx512,    ///< 16 floats; F, BW, DQ, VL
 };
 
@@ -26,6 +28,8 @@ constexpr const char* name(Engine engine) {
   switch (engine) {
     case Engine::portable:
       return "portable";
+    case Engine::avx2:
+      return "avx2";
     case Engine::avx512:
       return "avx512";
   }
@@ -33,7 +37,7 @@ constexpr const char* name(Engine engine) {
 }
 
 /// All engines, best last.
-constexpr Engine kEngines[] = {Engine::portable, Engine::avx512};
+constexpr Engine kEngines[] = {Engine::portable, Engine::avx2, Engine::avx512};
 
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {
@@ -41,6 +45,8 @@ inline bool available(Engine engine) {
     case Engine::portable:
       return true;
 #if defined(__x86_64__)
+    case Engine::avx2:  // every processor with AVX2 and FMA has F16C, which clang 14 can't ask for
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case Engine::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
@@ -112,6 +118,8 @@ const Kernels<T>& kernels_of(Engine engine) {
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<RealOf<T>, float>) {
     static constexpr Kernels<T> kAvx512 = avx512::table<T>();
+    static constexpr Kernels<T> kAvx2 = avx2::table<T>();
+    if (engine == Engine::avx2) return kAvx2;
     if (engine == Engine::avx512) return kAvx512;
   }
 #endif

@@ -1,0 +1,172 @@
+#pragma once
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <Eigen/Core>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "../../core/config.hpp"
+#include "../element.hpp"
+#include "exp2_polynomial.hpp"
+#include "kernels.hpp"
+
+/// @file
+/// The AVX2 engine: 8 floats to a vector. Needs AVX2, FMA and F16C (Haswell, Zen).
+
+ATTEND_TARGET_BEGIN("avx2,fma,f16c")
+namespace attend::cpu::avx2 {
+
+/// The layer of instructions: one function per instruction or short idiom.
+struct Layer {
+  using Real = float;
+  static constexpr int kLanes = 8;
+  static constexpr int kMaxVectors = 3;
+  using Vector = __m256;
+  using Factor = __m256;
+  using Mask = __m256;  // the sign bit of a lane counts
+  using Words = __m256i;
+
+  /// Rows of a product's register block: at width 3, 12 of 16 registers hold sums.
+  static constexpr int block_rows(int vectors) { return vectors == 1 ? 8 : 4; }
+
+  static ATTEND_INLINE Vector zero() { return _mm256_setzero_ps(); }
+  static ATTEND_INLINE Vector set1(Real x) { return _mm256_set1_ps(x); }
+  static ATTEND_INLINE Vector load(const float* from) { return _mm256_loadu_ps(from); }
+  static ATTEND_INLINE Vector load(const Eigen::half* from) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  }
+  static ATTEND_INLINE Vector load(const Eigen::bfloat16* from) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+  }
+  static ATTEND_INLINE void store(float* to, Vector v) { _mm256_storeu_ps(to, v); }
+  static ATTEND_INLINE void store(Eigen::half* to, Vector v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                     _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  /// Rounds to nearest, ties to even; NaN becomes the quiet NaN.
+  static ATTEND_INLINE void store(Eigen::bfloat16* to, Vector v) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_srli_epi32(
+        _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff)), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i words = _mm256_blendv_epi8(rounded, _mm256_set1_epi32(0x7fc0), nan);
+    const __m128i packed =
+        _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), packed);
+  }
+
+  static ATTEND_INLINE Factor load_factor(const char* from) {
+    return _mm256_loadu_ps(reinterpret_cast<const float*>(from));
+  }
+  static ATTEND_INLINE Factor broadcast_factor(const char* from) {
+    return _mm256_broadcast_ss(reinterpret_cast<const float*>(from));
+  }
+  static ATTEND_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
+    return _mm256_fmadd_ps(a, b, c);
+  }
+
+  static ATTEND_INLINE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static ATTEND_INLINE Vector subtract(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
+  static ATTEND_INLINE Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  static ATTEND_INLINE Vector divide(Vector a, Vector b) { return _mm256_div_ps(a, b); }
+  /// The second where one is NaN.
+  static ATTEND_INLINE Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }
+  static ATTEND_INLINE Vector min(Vector a, Vector b) { return _mm256_min_ps(a, b); }
+  static ATTEND_INLINE Vector absolute(Vector a) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.f), a);
+  }
+  static ATTEND_INLINE Vector copy_sign(Vector size, Vector sign) {
+    return _mm256_or_ps(absolute(size), _mm256_and_ps(_mm256_set1_ps(-0.f), sign));
+  }
+
+  static ATTEND_INLINE Mask equal(Vector a, Vector b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+  static ATTEND_INLINE Mask less(Vector a, Vector b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+  static ATTEND_INLINE Vector select(Mask mask, Vector a, Vector b) {
+    return _mm256_blendv_ps(b, a, mask);
+  }
+
+  /// Exponents below the least normal one become the one whose power of two is coded as 0.
+  static ATTEND_INLINE Vector clamp_exponent(Vector x) { return max(set1(-127), x); }
+  static ATTEND_INLINE Vector fraction(Vector x) { return subtract(x, _mm256_floor_ps(x)); }
+  /// p * 2^floor(x).
+  static ATTEND_INLINE Vector times_exp2_floor(Vector p, Vector x) {
+    const __m256i exponent = _mm256_cvtps_epi32(_mm256_floor_ps(x));
+    const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)), 23);
+    return multiply(p, _mm256_castsi256_ps(bits));
+  }
+
+  /// In place: lane c of vector r and lane r of vector c change places.
+  static ATTEND_INLINE void transpose(Vector (&block)[kLanes]) {
+    Vector pair[kLanes], four[kLanes];
+    ATTEND_UNROLL for (int n = 0; n < 8; n += 2) {
+      pair[n] = _mm256_unpacklo_ps(block[n], block[n + 1]);
+      pair[n + 1] = _mm256_unpackhi_ps(block[n], block[n + 1]);
+    }
+    ATTEND_UNROLL for (int n = 0; n < 8; n += 4) {
+      ATTEND_UNROLL for (int m = 0; m < 2; ++m) {
+        four[n + 2 * m] = _mm256_shuffle_ps(pair[n + m], pair[n + m + 2], 0x44);
+        four[n + 2 * m + 1] = _mm256_shuffle_ps(pair[n + m], pair[n + m + 2], 0xee);
+      }
+    }
+    ATTEND_UNROLL for (int m = 0; m < 4; ++m) {
+      block[m] = _mm256_permute2f128_ps(four[m], four[4 + m], 0x20);
+      block[4 + m] = _mm256_permute2f128_ps(four[m], four[4 + m], 0x31);
+    }
+  }
+
+  static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static ATTEND_INLINE Words set1_words(std::uint32_t x) {
+    return _mm256_set1_epi32(static_cast<int>(x));
+  }
+  static ATTEND_INLINE Words add_words(Words a, std::uint32_t b) {
+    return _mm256_add_epi32(a, set1_words(b));
+  }
+  /// `high` + 1 where `sum` = x + b overflowed.
+  static ATTEND_INLINE Words carry(Words sum, std::uint32_t b, Words high) {
+    const Words not_less = _mm256_cmpeq_epi32(_mm256_max_epu32(sum, set1_words(b)), sum);
+    return _mm256_add_epi32(high, _mm256_andnot_si256(not_less, set1_words(1)));
+  }
+  static ATTEND_INLINE Words exclusive_or(Words a, Words b) { return _mm256_xor_si256(a, b); }
+  static ATTEND_INLINE void multiply_wide(Words a, std::uint32_t b, Words& high, Words& low) {
+    const Words factor = set1_words(b);
+    const Words even = _mm256_mul_epu32(a, factor);
+    const Words odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);
+    high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+    low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+  }
+  /// Lanes whose bit `n` is set.
+  static ATTEND_INLINE Mask test_bit(Words words, int n) {
+    return _mm256_castsi256_ps(_mm256_sll_epi32(words, _mm_cvtsi32_si128(31 - n)));
+  }
+  static ATTEND_INLINE Mask not_below(Words words, std::uint32_t threshold) {
+    const Words greater = _mm256_max_epu32(words, set1_words(threshold));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(greater, words));
+  }
+};
+
+#include "product.inl"
+#include "softmax.inl"
+#include "tile.inl"
+
+/// Sizes, found on Zen 4.
+constexpr Tuning kTuning{8, 3, 3, 24, 128};
+
+/// The engine for element type T.
+template <class T>
+constexpr Kernels<T> table() {
+  return kernels<Layer, T>("avx2", kTuning);
+}
+
+}  // namespace attend::cpu::avx2
+ATTEND_TARGET_END
+
+#endif
