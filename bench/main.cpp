@@ -4,7 +4,6 @@
 #include <benchmark/benchmark.h>
 
 #include <attend/cpu/workers.hpp>
-#include <attend/version.hpp>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -17,15 +16,9 @@
 #include "row.hpp"
 #include "serve.hpp"
 #include "table.hpp"
+#include "version.hpp"
 
 namespace {
-
-constexpr double kSecondsEach = 0.1;
-#ifdef __clang__
-constexpr char kCompiler[] = __VERSION__;
-#else
-constexpr char kCompiler[] = "g++ " __VERSION__;
-#endif
 
 void measure(benchmark::State& state, bench::Laboratory& laboratory, const bench::Row& row,
              attend::Path path) {
@@ -52,7 +45,6 @@ std::size_t register_rows(const std::vector<bench::Row>& rows,
                                      measure(state, *laboratory, row, path);
                                    })
           ->UseRealTime()
-          ->MinTime(kSecondsEach)
           ->Unit(benchmark::kMicrosecond);
       ++count;
     }
@@ -60,15 +52,10 @@ std::size_t register_rows(const std::vector<bench::Row>& rows,
   return count;
 }
 
-std::string version() {
-  return std::to_string(ATTEND_VERSION_MAJOR) + "." + std::to_string(ATTEND_VERSION_MINOR) + "." +
-         std::to_string(ATTEND_VERSION_PATCH);
-}
-
 // What the machine can do, for the table's head and the JSON file.
 std::string describe(const std::vector<bench::Peak>& peaks) {
-  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) + " threads; " +
-                     kCompiler + "; attend " + version() + "\n\nPeaks:";
+  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) +
+                     " threads; attend " + bench::version() + "\n\nPeaks:";
   for (const bench::Peak& peak : peaks) {
     const std::string rate = std::to_string(static_cast<int>(peak.flops / 1e9)) + " GFLOP/s";
     const std::string what = peak.instructions + " " + name(peak.dtype);
@@ -76,8 +63,7 @@ std::string describe(const std::vector<bench::Peak>& peaks) {
     benchmark::AddCustomContext("peak " + what, rate);
   }
   benchmark::AddCustomContext("processor", bench::processor());
-  benchmark::AddCustomContext("compiler", kCompiler);
-  benchmark::AddCustomContext("attend", version());
+  benchmark::AddCustomContext("attend", bench::version());
   benchmark::AddCustomContext("threads", std::to_string(attend::threads()));
   return text + " decoding is held against a loop that only reads as many bytes.\n";
 }
@@ -88,19 +74,19 @@ bool is_given(int argc, char** argv, std::string_view name) {
   return false;
 }
 
-// Takes our own argument out of the list, as Google Benchmark does with its own.
-void take_threads(int& argc, char** argv) {
-  constexpr std::string_view kName = "--threads=";
-  int kept = 1;
+// The arguments for Google Benchmark: ours taken out, our default of its own put in front.
+std::vector<char*> benchmark_arguments(int argc, char** argv) {
+  static char seconds_each[] = "--benchmark_min_time=0.1";
+  constexpr std::string_view kThreads = "--threads=";
+  std::vector<char*> kept{argv[0], seconds_each};
   for (int n = 1; n < argc; ++n) {
-    const std::string_view argument = argv[n];
-    if (argument.substr(0, kName.size()) == kName) {
-      attend::set_threads(std::atoi(argv[n] + kName.size()));
+    if (std::string_view(argv[n]).substr(0, kThreads.size()) == kThreads) {
+      attend::set_threads(std::atoi(argv[n] + kThreads.size()));
     } else {
-      argv[kept++] = argv[n];
+      kept.push_back(argv[n]);
     }
   }
-  argc = kept;
+  return kept;
 }
 
 }  // namespace
@@ -110,9 +96,10 @@ int main(int argc, char** argv) {
   const bool list = is_given(argc, argv, "--benchmark_list_tests");
   const bool other_format = is_given(argc, argv, "--benchmark_format");
   const bool filtered = is_given(argc, argv, "--benchmark_filter");
-  take_threads(argc, argv);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  std::vector<char*> arguments = benchmark_arguments(argc, argv);
+  int count_left = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count_left, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count_left, arguments.data())) return 2;
 
   const std::vector<bench::Row> rows = bench::all_rows();
   std::unique_ptr<bench::Laboratory> laboratory;

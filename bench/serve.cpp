@@ -14,6 +14,7 @@
 
 #include "computation.hpp"
 #include "peak.hpp"
+#include "version.hpp"
 
 namespace bench {
 namespace {
@@ -24,6 +25,7 @@ class Servant {
     std::istringstream words(line);
     std::string command;
     words >> command;
+    if (command == "version") return version();
     if (command == "peaks") return peaks();
     if (command == "bandwidth") return bandwidth(words);
     if (command == "threads") return threads(words);
