@@ -17,14 +17,6 @@
 
 namespace attend::cpu {
 
-/// The place of one item of work.
-struct FusedItem {
-  std::int64_t b;      ///< batch element
-  std::int64_t set;    ///< head set
-  std::int64_t block;  ///< block of the head set's rows
-  std::int64_t split;  ///< split of the keys
-};
-
 /// Computes one item at a time in a thread's scratch memory.
 template <class T>
 class FusedBlock {
@@ -32,14 +24,14 @@ class FusedBlock {
   /// Type of scores.
   using Real = RealOf<T>;
 
-  /// A call's worker on one thread.
-  FusedBlock(const FusedCall<T>& call, FusedScratch<T>& scratch)
+  /// A call's worker on one thread, with its scratch memory.
+  explicit FusedBlock(const FusedCall<T>& call)
       : call_(call),
         problem_(call.problem),
         variant_(call.variant),
         kernels_(call.kernels),
         plan_(call.plan),
-        s_(scratch) {}
+        s_(call.problem, call.plan) {}
 
   /// Computes the rows of an item from the keys of its split, and writes them: finished if there is
   /// one split, else to the partial results.
@@ -56,12 +48,11 @@ class FusedBlock {
       run_tile({std::max(tile, begin / 32 * 32), std::min(tile + plan_.key_tile, end)});
     }
     for (int panel = 0; panel < panels_; ++panel)
-      plan_.splits == 1 ? finish(panel) : write_partial(panel, item.split);
+      !call_.partial ? finish(panel) : write_partial(panel, item.split);
   }
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
-  static constexpr Real kLog2E = static_cast<Real>(1.442695040888963407359924681001892137);
   // Differences of positions below this are exact in every type of scores.
   static constexpr std::int64_t kExactDistance = 1 << 22;
 
@@ -187,7 +178,7 @@ class FusedBlock {
     tile.v = v;
     tile.scores = s_.scores;
     tile.probabilities = s_.probabilities;
-    tile.exponent_scale = call_.late_scale() * kLog2E;
+    tile.exponent_scale = call_.late_scale() * kLog2E<Real>;
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
     ScoreChange<Real> change;
@@ -306,7 +297,7 @@ class FusedBlock {
   const Variant<Real>& variant_;
   const Kernels<T>& kernels_;
   const FusedPlan& plan_;
-  FusedScratch<T>& s_;
+  FusedScratch<T> s_;
 
   std::int64_t b_ = 0;
   std::int64_t set_ = 0;

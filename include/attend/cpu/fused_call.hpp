@@ -14,6 +14,18 @@
 
 namespace attend::cpu {
 
+/// log2(e).
+template <class Real>
+constexpr Real kLog2E = static_cast<Real>(1.442695040888963407359924681001892137L);
+
+/// The place of one item of work.
+struct FusedItem {
+  std::int64_t b;      ///< batch element
+  std::int64_t set;    ///< head set
+  std::int64_t block;  ///< block of the head set's rows
+  std::int64_t split;  ///< split of the keys
+};
+
 /// One call of the fused path: what all of its blocks read.
 template <class T>
 struct FusedCall {

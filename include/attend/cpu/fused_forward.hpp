@@ -8,6 +8,7 @@
 #include "../core/forward_tensors.hpp"
 #include "engine/engines.hpp"
 #include "fused_block.hpp"
+#include "fused_rows.hpp"
 #include "workers.hpp"
 
 /// @file
@@ -55,31 +56,14 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
     call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0});
 }
 
-/// The fused path without the user's functions' types: compiled once per element type.
-template <class T>
-void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
-               const FusedHooks<T>& hooks, const ForwardTensors<T>& tensors,
-               const Workers& workers) {
-  using Real = RealOf<T>;
-  const Kernels<T>& kernels = kernels_of<T>(EngineOverride::engine());
-  const FusedPlan plan = plan_fused(problem, kernels.tuning);
-  const std::int64_t items = plan.items(problem);
-  if (items == 0) return;
-
-  const std::int64_t all_rows = problem.batch * plan.head_sets * plan.rows;
-  std::unique_ptr<Real[]> partial_memory;
-  View<Real, 3> partial;
-  if (plan.splits > 1) {
-    const Extents<3> extents{plan.splits, all_rows, problem.head_dim_v + 2};
-    partial_memory.reset(new Real[static_cast<std::size_t>(extents[0] * extents[1] * extents[2])]);
-    partial = {partial_memory.get(), extents};
-  }
-  const FusedCall<T> call{problem, variant, hooks, tensors, kernels, plan, partial};
-
-  std::vector<FusedScratch<T>> scratch;
+/// Runs all items, each slot of the workers with a `Block` of its own.
+template <class Block, class T>
+void run_items(const FusedCall<T>& call, std::int64_t items, const Workers& workers) {
+  const FusedPlan& plan = call.plan;
+  std::vector<Block> blocks;
   const std::int64_t slots = std::min<std::int64_t>(workers.size(), items);
-  scratch.reserve(static_cast<std::size_t>(slots));
-  for (std::int64_t slot = 0; slot < slots; ++slot) scratch.emplace_back(problem, plan);
+  blocks.reserve(static_cast<std::size_t>(slots));
+  for (std::int64_t slot = 0; slot < slots; ++slot) blocks.emplace_back(call);
 
   // The last block of a head first: under a causal mask it has the most keys, and what comes last
   // should be small, so that the threads end together.
@@ -91,9 +75,33 @@ void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
     index /= plan.blocks;
     item.set = index % plan.head_sets;
     item.b = index / plan.head_sets;
-    FusedBlock<T>(call, scratch[static_cast<std::size_t>(slot)]).run(item);
+    blocks[static_cast<std::size_t>(slot)].run(item);
   });
-  if (plan.splits == 1) return;
+}
+
+/// The fused path without the user's functions' types: compiled once per element type.
+template <class T>
+void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
+               const FusedHooks<T>& hooks, const ForwardTensors<T>& tensors,
+               const Workers& workers) {
+  using Real = RealOf<T>;
+  const Kernels<T>& kernels = kernels_of<T>(EngineOverride::engine());
+  const FusedPlan plan = plan_fused(problem, kernels.tuning);
+  const std::int64_t items = plan.items(problem);
+  if (items == 0) return;
+
+  FusedCall<T> call{problem, variant, hooks, tensors, kernels, plan, {}};
+  const bool few = is_few_rows(call);
+  std::unique_ptr<Real[]> partial;
+  if (few || plan.splits > 1) {
+    const Extents<3> extents{plan.splits, problem.batch * plan.head_sets * plan.rows,
+                             problem.head_dim_v + 2};
+    partial.reset(new Real[static_cast<std::size_t>(extents[0] * extents[1] * extents[2])]);
+    call.partial = {partial.get(), extents};
+  }
+  few ? run_items<FusedRows<T>>(call, items, workers)
+      : run_items<FusedBlock<T>>(call, items, workers);
+  if (!call.partial) return;
   workers.for_each(problem.batch * plan.head_sets, [&](std::int64_t index, int) {
     std::vector<Real> out(static_cast<std::size_t>(problem.head_dim_v));
     for (std::int64_t row = 0; row < plan.rows; ++row)

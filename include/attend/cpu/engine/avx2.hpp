@@ -121,6 +121,25 @@ struct Layer {
     }
   }
 
+  /// Lane n becomes the sum of all lanes of vector n.
+  static ATTEND_INLINE Vector sums_of_lanes(const Vector (&block)[kLanes]) {
+    Vector four[2];
+    ATTEND_UNROLL for (int n = 0; n < 2; ++n) {
+      const Vector* const b = block + 4 * n;
+      const Vector low = add(_mm256_unpacklo_ps(b[0], b[1]), _mm256_unpackhi_ps(b[0], b[1]));
+      const Vector high = add(_mm256_unpacklo_ps(b[2], b[3]), _mm256_unpackhi_ps(b[2], b[3]));
+      four[n] = add(_mm256_shuffle_ps(low, high, 0x44), _mm256_shuffle_ps(low, high, 0xee));
+    }
+    return add(_mm256_permute2f128_ps(four[0], four[1], 0x20),
+               _mm256_permute2f128_ps(four[0], four[1], 0x31));
+  }
+
+  /// Lanes n whose bit n is set.
+  static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) {
+    const __m256i shifts = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+    return _mm256_castsi256_ps(_mm256_sllv_epi32(set1_words(bits), shifts));
+  }
+
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }
@@ -153,12 +172,14 @@ struct Layer {
   }
 };
 
+#include "exp2.inl"
 #include "product.inl"
+#include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
 
 /// Sizes, found on Zen 4.
-constexpr Tuning kTuning{8, 3, 3, 24, 128};
+constexpr Tuning kTuning{8, 3, 3, 24, 128, 4};
 
 /// The engine for element type T.
 template <class T>

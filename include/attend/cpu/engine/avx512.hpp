@@ -129,6 +129,30 @@ struct Layer {
     }
   }
 
+  /// Lane n becomes the sum of all lanes of vector n.
+  static ATTEND_INLINE Vector sums_of_lanes(const Vector (&block)[kLanes]) {
+    Vector two[8], four[4];
+    ATTEND_UNROLL for (int n = 0; n < 8; ++n) {
+      const Vector a = block[2 * n], b = block[2 * n + 1];
+      two[n] = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    ATTEND_UNROLL for (int n = 0; n < 4; ++n) {
+      const __m512d a = _mm512_castps_pd(two[2 * n]), b = _mm512_castps_pd(two[2 * n + 1]);
+      four[n] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                              _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    // four[n], each 128-bit part: a share of the sums of vectors 4 n to 4 n + 3.
+    const Vector low = _mm512_add_ps(_mm512_shuffle_f32x4(four[0], four[1], 0x44),
+                                     _mm512_shuffle_f32x4(four[0], four[1], 0xee));
+    const Vector high = _mm512_add_ps(_mm512_shuffle_f32x4(four[2], four[3], 0x44),
+                                      _mm512_shuffle_f32x4(four[2], four[3], 0xee));
+    return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88),
+                         _mm512_shuffle_f32x4(low, high, 0xdd));
+  }
+
+  /// Lanes n whose bit n is set.
+  static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) { return static_cast<Mask>(bits); }
+
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
     return _mm512_loadu_si512(from);
   }
@@ -160,12 +184,14 @@ struct Layer {
   }
 };
 
+#include "exp2.inl"
 #include "product.inl"
+#include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
 
 /// Sizes, found on Zen 4.
-constexpr Tuning kTuning{16, 4, 4, 16, 128};
+constexpr Tuning kTuning{16, 4, 4, 16, 128, 8};
 
 /// The engine for element type T.
 template <class T>

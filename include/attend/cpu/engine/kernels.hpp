@@ -95,6 +95,31 @@ struct KeyTile {
   std::int64_t columns;        ///< head_dim or head_dim_v
 };
 
+/// Keys in a tile of `attend_rows`: K and V of it stay in the first-level cache or near it.
+constexpr std::int64_t kRowTileKeys = 64;
+
+/// The running state of a few rows that read the same keys; rows are padded to whole vectors.
+template <class Real>
+struct RowPanel {
+  int rows = 0;                   ///< rows
+  const Real* queries = nullptr;  ///< rows x query_stride, zeros after head_dim
+  std::int64_t query_stride = 0;  ///< head_dim, padded
+  Real* out = nullptr;            ///< rows x out_stride, not yet divided by `sum`
+  std::int64_t out_stride = 0;    ///< head_dim_v, padded
+  Real* max = nullptr;            ///< of each row, in units of the raw dot product
+  Real* sum = nullptr;            ///< of each row
+};
+
+/// One tile of up to kRowTileKeys keys for a few rows; columns lie side by side.
+template <class T>
+struct RowTile {
+  KeyTile<T> k;                            ///< keys
+  KeyTile<T> v;                            ///< values
+  RealOf<T>* scores = nullptr;             ///< scratch, rows x kRowTileKeys
+  RealOf<T> exponent_scale = 1;            ///< log2(e) times the scale
+  const std::uint32_t* allowed = nullptr;  ///< (keys / 32) x rows words of bits; null: all
+};
+
 /// Sizes an engine was tuned to.
 struct Tuning {
   int lanes;          ///< queries in one vector
@@ -102,6 +127,7 @@ struct Tuning {
   int panel_vectors;  ///< vectors in a panel where there are queries enough
   int block_vectors;  ///< vectors of all panels that share a converted tile of keys
   int key_tile;       ///< keys in a tile, a multiple of 32
+  int few_rows;       ///< up to so many rows that share keys are computed by `attend_rows`
 };
 
 /// An engine for element type T: the operations of the fused path on one tile.
@@ -129,6 +155,8 @@ struct Kernels {
   /// Writes `out` times `factor` (lanes) to the rows; `check` (lanes) becomes 0 where all written
   /// values are finite and NaN elsewhere.
   void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);
+  /// One tile of keys for a few rows.
+  void (*attend_rows)(const RowTile<T>& tile, const RowPanel<Real>& panel);
 };
 
 /// Bytes that `pack_keys` or `pack_values` may write for so many keys and columns, in any engine.

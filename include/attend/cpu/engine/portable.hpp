@@ -124,6 +124,21 @@ struct Layer {
     }
   }
 
+  /// Lane n becomes the sum of all lanes of vector n.
+  static ATTEND_INLINE Vector sums_of_lanes(Vector (&block)[kLanes]) {
+    transpose(block);
+    Vector sum = block[0];
+    for (int n = 1; n < kLanes; ++n) sum += block[n];
+    return sum;
+  }
+
+  /// Lanes n whose bit n is set.
+  static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) {
+    Mask mask;
+    for (int n = 0; n < kLanes; ++n) mask[n] = (bits >> n & 1) != 0 ? -1 : 0;
+    return mask;
+  }
+
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) { return load_as<Words>(from); }
   static ATTEND_INLINE Words set1_words(std::uint32_t x) { return x - Words{}; }
   static ATTEND_INLINE Words add_words(Words a, std::uint32_t b) { return a + b; }
@@ -158,13 +173,15 @@ struct Layer {
   }
 };
 
+#include "exp2.inl"
 #include "product.inl"
+#include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
 
 /// Sizes for a processor of which nothing is known.
-constexpr Tuning kTuning{4, 2, 2, 16, 64};
-constexpr Tuning kTuningDouble{2, 2, 2, 16, 64};
+constexpr Tuning kTuning{4, 2, 2, 16, 64, 2};
+constexpr Tuning kTuningDouble{2, 2, 2, 16, 64, 1};
 
 /// The engine for element type T.
 template <class T>

@@ -143,5 +143,6 @@ constexpr Kernels<T> kernels(const char* name, const Tuning& tuning) {
           &pack_values<L, T>,
           &scores<L>,
           &accumulate<L>,
-          &store<L, T>};
+          &store<L, T>,
+          &attend_rows<L, T>};
 }
