@@ -8,13 +8,11 @@
 #include "api/check.hpp"
 #include "api/generator.hpp"
 #include "api/merge.hpp"
+#include "api/place.hpp"
 #include "api/result.hpp"
 #include "api/tensor.hpp"
 #include "api/variant_of.hpp"
 #include "core/functors.hpp"
-#include "cpu/fused_forward.hpp"
-#include "cpu/math_forward.hpp"
-#include "select/choose.hpp"
 #include "select/log.hpp"
 #include "select/options.hpp"
 #include "version.hpp"
@@ -69,45 +67,45 @@ class Attend {
   Rng rng() const { return generator_.state(); }
 
   /// The output `(b h i e)`. `mask`: true = keep, keys `(b|1 j)` or `(b|1 h|1 i|1 j|1)`.
-  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V>
-  Tensor<T, 4> operator()(const Q& q, const K& k, const V& v,
-                          const Argument<bool, 2, 4>& mask = {}) const {
-    Tensor<T, 4> out;
-    compute(as_view(q), as_view(k), as_view(v), {.mask = mask},
-            [&](const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
-              out.resize(out_extents(problem));
-              tensors.out = as_view(out);
-            });
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V>
+  auto operator()(const Q& q, const K& k, const V& v, const Argument<bool, 2, 4>& mask = {}) const {
+    typename Forward<T, kDeviceOf<Q>>::template Owner<T, 4> out;
+    compute<kDeviceOf<Q>>(
+        addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), {.mask = mask},
+        [&](const auto& place, const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
+          place.make(out, out_extents(problem));
+          tensors.out = addresses(as_view(out));
+        });
     return out;
   }
 
   /// Output, log-sum-exp, and how they came about. `mods`: at most one `score_mod` and one
   /// `mask_mod`.
-  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
-  Forward<T> forward(const Q& q, const K& k, const V& v, const Call& call = {},
-                     const Mods&... mods) const {
-    Forward<T> result;
-    static_cast<Run&>(result) = compute(
-        as_view(q), as_view(k), as_view(v), call,
-        [&](const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
-          result.out.resize(out_extents(problem));
-          result.lse.resize(lse_extents(problem));
-          tensors.out = as_view(result.out);
-          tensors.lse = as_view(result.lse);
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V, Functor... Mods>
+  Forward<T, kDeviceOf<Q>> forward(const Q& q, const K& k, const V& v, const Call& call = {},
+                                   const Mods&... mods) const {
+    Forward<T, kDeviceOf<Q>> result;
+    static_cast<Run&>(result) = compute<kDeviceOf<Q>>(
+        addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
+        [&](const auto& place, const Problem& problem, const auto&, ForwardTensors<T>& tensors) {
+          place.make(result.out, out_extents(problem));
+          place.make(result.lse, lse_extents(problem));
+          tensors.out = addresses(as_view(result.out));
+          tensors.lse = addresses(as_view(result.lse));
         },
         mods...);
     return result;
   }
 
   /// As `forward`, into the caller's `out (b h i e)`, which must not overlap an input.
-  template <WritableHostTensor<T, 4> Out, HostTensor<T, 4> Q, HostTensor<T, 4> K,
-            HostTensor<T, 4> V, Functor... Mods>
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V,
+            WritableTensorBeside<Q, T, 4> Out, Functor... Mods>
   Run forward_into(Out&& out, const Q& q, const K& k, const V& v, const Call& call = {},
                    const Mods&... mods) const {
-    return compute(
-        as_view(q), as_view(k), as_view(v), call,
-        [&](const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
-          tensors.out = as_view(out);
+    return compute<kDeviceOf<Q>>(
+        addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
+        [&](const auto&, const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
+          tensors.out = addresses(as_view(out));
           check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
         },
         mods...);
@@ -115,15 +113,16 @@ class Attend {
 
   /// As `forward`, into the caller's `out (b h i e)` and `lse (b h i)`, which must not overlap an
   /// input or each other.
-  template <WritableHostTensor<T, 4> Out, WritableHostTensor<RealOf<T>, 3> Lse, HostTensor<T, 4> Q,
-            HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V,
+            WritableTensorBeside<Q, T, 4> Out, WritableTensorBeside<Q, RealOf<T>, 3> Lse,
+            Functor... Mods>
   Run forward_into(Out&& out, Lse&& lse, const Q& q, const K& k, const V& v, const Call& call = {},
                    const Mods&... mods) const {
-    return compute(
-        as_view(q), as_view(k), as_view(v), call,
-        [&](const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
-          tensors.out = as_view(out);
-          tensors.lse = as_view(lse);
+    return compute<kDeviceOf<Q>>(
+        addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
+        [&](const auto&, const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
+          tensors.out = addresses(as_view(out));
+          tensors.lse = addresses(as_view(lse));
           check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
           check_destination(tensors.lse, "lse", lse_extents(problem), variant, tensors);
           check_apart(tensors.out, "out", tensors.lse, "lse");
@@ -140,15 +139,16 @@ class Attend {
   }
 
   // Checks the arguments, has `set_outputs` say where to write, and runs the path of choice.
-  template <class SetOutputs, class... Mods>
+  template <Device device, class SetOutputs, class... Mods>
   Run compute(const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
               const Call& call, SetOutputs&& set_outputs, const Mods&... mods) const {
-    const Problem problem = checked_problem(q, k, v, Device::host);
-    auto variant = variant_of(problem, call, options_.empty_row, mods...);
-    const Choice choice = choose(problem, options_, {}, call.path);
     ForwardTensors<T> tensors{.q = q, .k = k, .v = v};
-    set_outputs(problem, variant, tensors);
-    Log::instance().choice("host", choice);
+    const Problem problem = checked_problem(q, k, v, device);
+    auto variant = variant_of(problem, call, options_.empty_row, mods...);
+    const Place<device> place(q.data(), call.stream);
+    const Choice choice = place.choose(problem, options_, call.path);
+    set_outputs(place, problem, variant, tensors);
+    Log::instance().choice(place.name(), choice);
 
     const double dropout = training_ ? options_.dropout : 0;
     const bool draws = dropout > 0 && !call.rng;
@@ -156,12 +156,7 @@ class Attend {
     const Rng rng = call.rng ? *call.rng : generator_.take(counters);
     if (dropout > 0) variant.dropout = Dropout(dropout, rng);
     try {
-      const cpu::Workers workers = call.stream.workers();
-      if (choice.path == Path::fused) {
-        cpu::fused_forward(problem, variant, tensors, workers);
-      } else {
-        cpu::math_forward(problem, variant, tensors, workers);
-      }
+      place.forward(choice.path, problem, variant, tensors, call);
     } catch (...) {
       generator_.give_back(rng, counters);
       throw;

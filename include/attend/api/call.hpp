@@ -83,6 +83,17 @@ class Stream {
   Stream(const ThreadPoolDevice& device)  // NOLINT(google-explicit-constructor)
       : pool_(device.getPool()), threads_(device.numThreads()) {}
 
+  /// An `attend::cuda::Stream`.
+  template <class DeviceStream>
+  requires requires(const DeviceStream& stream) {
+    { stream.shared_handle() } -> std::convertible_to<std::shared_ptr<void>>;
+  }
+  Stream(const DeviceStream& stream)  // NOLINT(google-explicit-constructor)
+      : device_stream_(stream.shared_handle()) {}
+
+  /// The stream for a call on device tensors; null: the default stream.
+  const std::shared_ptr<void>& device_stream() const { return device_stream_; }
+
   /// The threads for a call on host tensors.
   cpu::Workers workers() const {
     if (pool_ == nullptr) return cpu::SharedPool::instance().workers();
@@ -93,6 +104,7 @@ class Stream {
  private:
   Eigen::ThreadPoolInterface* pool_ = nullptr;
   int threads_ = 1;
+  std::shared_ptr<void> device_stream_;
 };
 
 /// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose.

@@ -131,11 +131,11 @@ View<const T, Rank> broadcast(const Argument<T, Ranks...>& argument, const std::
   return {argument.data(), target, strides};
 }
 
-/// One integer per batch element. Null if they were not given.
+/// One integer per batch element, on the host or where q, k and v lie. Null if they were not given.
 inline Integers checked(const BatchIntegers& integers, const std::string& name,
                         const Problem& problem) {
   if (!integers.given()) return {};
-  if (integers.device() != problem.device)
+  if (integers.device() != Device::host && integers.device() != problem.device)
     throw value_error(name + " lies on the " + attend::name(integers.device()) + "; expected " +
                       attend::name(problem.device) + ", where q, k and v lie");
   if (integers.size() != problem.batch)
@@ -168,12 +168,14 @@ inline void check_window(const Window& window) {
 }
 
 /// Key lengths on the host are lengths of the keys there are.
-inline void check_key_lengths(const Integers& lengths, const Problem& problem) {
-  if (!lengths || problem.device != Device::host) return;
-  for (std::int64_t b = 0; b < problem.batch; ++b)
-    if (lengths[b] < 0 || lengths[b] > problem.len_k)
-      throw value_error("key_lengths[" + std::to_string(b) + "] is " + std::to_string(lengths[b]) +
+inline void check_key_lengths(const BatchIntegers& lengths, const Problem& problem) {
+  if (!lengths.given() || lengths.device() != Device::host) return;
+  for (std::int64_t b = 0; b < problem.batch; ++b) {
+    const std::int64_t length = lengths.values()[b];
+    if (length < 0 || length > problem.len_k)
+      throw value_error("key_lengths[" + std::to_string(b) + "] is " + std::to_string(length) +
                         "; expected 0 to " + std::to_string(problem.len_k));
+  }
 }
 
 /// An output's extents are as expected, no two of its elements share memory.

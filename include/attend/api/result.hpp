@@ -6,6 +6,7 @@
 #include "../core/dropout.hpp"
 #include "../cpu/element.hpp"
 #include "../select/path.hpp"
+#include "place.hpp"
 #include "tensor.hpp"
 
 /// @file
@@ -21,11 +22,16 @@ struct Run {
   double dropout = 0;      ///< probability that was applied: 0 in eval()
 };
 
-/// Result of `Attend<T>::forward`: output, log-sum-exp, and how they came about.
-template <class T>
+/// Result of `Attend<T>::forward`: output, log-sum-exp, and how they came about. The tensors lie
+/// where q, k and v do.
+template <class T, Device device = Device::host>
 struct Forward : Run {
-  Tensor<T, 4> out;  ///< (b h i e)
-  Tensor<RealOf<T>, 3>
+  /// Owns elements there.
+  template <class Element, int Rank>
+  using Owner = typename Place<device>::template Owner<Element, Rank>;
+
+  Owner<T, 4> out;  ///< (b h i e)
+  Owner<RealOf<T>, 3>
       lse;  ///< (b h i), natural log of the sum of exp(logit), sink included, before dropout
 };
 

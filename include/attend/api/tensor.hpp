@@ -24,6 +24,12 @@ constexpr View<T, Rank> as_view(const View<T, Rank>& view) {
   return view;
 }
 
+/// The addresses of a view's elements, for checks and for those who can read them there.
+template <class T, int Rank>
+constexpr View<T, Rank> addresses(const View<T, Rank>& view) {
+  return view;
+}
+
 /// A tensor of Eigen's that has memory: `Tensor`, `TensorFixedSize`, and `TensorMap` of these.
 /// Expressions have none.
 template <class X>
@@ -68,6 +74,22 @@ template <class X, class T, int Rank>
 concept TensorOf = requires(const X& x) {
   requires std::same_as<std::remove_const_t<typename decltype(as_view(x))::value_type>, T>;
   requires decltype(as_view(x))::kRank == Rank;
+};
+
+/// Where `X`'s elements lie.
+template <class X>
+inline constexpr Device kDeviceOf =
+    decltype(as_view(std::declval<const std::remove_reference_t<X>&>()))::kDevice;
+
+/// A tensor of rank `Rank` with elements `T` that can be read, where those of `Other` lie.
+template <class X, class Other, class T, int Rank>
+concept TensorBeside = TensorOf<X, T, Rank> && TensorOn<const X, kDeviceOf<Other>>;
+
+/// A tensor of rank `Rank` with elements `T` that can be written, where those of `Other` lie.
+template <class X, class Other, class T, int Rank>
+concept WritableTensorBeside = TensorBeside<std::remove_reference_t<X>, Other, T, Rank> &&
+    requires(X& x) {
+  requires std::same_as<typename decltype(as_view(x))::value_type, T>;
 };
 
 /// A tensor on the host of rank `Rank` with elements `T` that can be read.

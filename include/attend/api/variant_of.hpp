@@ -62,7 +62,7 @@ auto variant_of(const Problem& problem, const Call<T>& call, EmptyRow empty_row,
   variant.alignment = call.causal.alignment();
   variant.offsets = checked_shifts(call.causal, problem);
   variant.key_lengths = checked(call.key_lengths, "key_lengths", problem);
-  check_key_lengths(variant.key_lengths, problem);
+  check_key_lengths(call.key_lengths, problem);
   variant.empty_row = empty_row;
   return variant;
 }

@@ -68,7 +68,9 @@ struct Dropout {
   /// - p).
   ATTEND_HD constexpr double factor(std::uint64_t row_counter, std::int64_t j) const {
     const PhiloxWords four = words(row_counter + static_cast<std::uint64_t>(j) / 4);
-    return four.word[j % 4] >= threshold ? keep_scale : 0.0;
+    const std::uint32_t low = j % 2 == 0 ? four.word[0] : four.word[1];   // no indexing: words stay
+    const std::uint32_t high = j % 2 == 0 ? four.word[2] : four.word[3];  // in a kernel's registers
+    return (j % 4 < 2 ? low : high) >= threshold ? keep_scale : 0.0;
   }
 };
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "config.hpp"
 
 /// @file
@@ -43,6 +46,33 @@ constexpr const char* name(Device device) { return device == Device::host ? "hos
 template <class T>
 struct ElementTraits;
 
+/// Bits of an IEEE half-precision number, on machines and in places that have no type for it.
+struct F16 {
+  std::uint16_t bits;  ///< sign, 5 bits of exponent, 10 of fraction
+};
+/// Bits of a bfloat16 number.
+struct BF16 {
+  std::uint16_t bits;  ///< the upper half of a float
+};
+
+/// Half precision, as bits.
+template <>
+struct ElementTraits<F16> {
+  /// Scores and sums.
+  using Real = float;
+  /// As a value.
+  static constexpr Dtype kDtype = Dtype::f16;
+};
+
+/// bfloat16, as bits.
+template <>
+struct ElementTraits<BF16> {
+  /// Scores and sums.
+  using Real = float;
+  /// As a value.
+  static constexpr Dtype kDtype = Dtype::bf16;
+};
+
 /// Single precision.
 template <>
 struct ElementTraits<float> {
@@ -70,5 +100,9 @@ concept Element = requires {
 /// The type a computation on elements of type `T` is carried out in: float, and double for double.
 template <class T>
 using RealOf = typename ElementTraits<T>::Real;
+
+/// Infinity: a constant, which device code may use where it may not call a function of the host's.
+template <class Real>
+inline constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
 
 }  // namespace attend

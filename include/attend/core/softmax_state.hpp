@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "config.hpp"
+#include "dtype.hpp"
 
 /// @file
 /// The online softmax (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018) as a
@@ -15,8 +15,8 @@ namespace attend {
 /// The empty set is (-inf, 0), the neutral element.
 template <class Real>
 struct SoftmaxState {
-  Real max = -std::numeric_limits<Real>::infinity();  ///< greatest logit
-  Real sum = 0;                                       ///< of exp(logit - max)
+  Real max = -kInfinity<Real>;  ///< greatest logit
+  Real sum = 0;                 ///< of exp(logit - max)
 
   /// What a sum that was taken against `max` is multiplied by when the maximum becomes `to`. An
   /// empty set keeps weight 0 (there -inf - -inf would be NaN).
@@ -37,7 +37,7 @@ struct SoftmaxState {
   /// Log-sum-exp: ln(sum) + max; -inf for the empty set.
   ATTEND_HD Real lse() const {
     using std::log;
-    return sum == 0 ? -std::numeric_limits<Real>::infinity() : log(sum) + max;
+    return sum == 0 ? -kInfinity<Real> : log(sum) + max;
   }
 };
 

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 
 #include "dropout.hpp"
@@ -42,6 +41,10 @@ class Integers {
   /// The n-th value.
   ATTEND_HD constexpr std::int64_t operator[](std::int64_t n) const {
     return narrow_ != nullptr ? narrow_[n * stride_] : wide_[n * stride_];
+  }
+  /// The same values, n-th at n times the same stride, elsewhere.
+  ATTEND_HD constexpr Integers elsewhere(const std::int64_t* data) const {
+    return {data, stride_ == 0 ? 0 : 1};
   }
   /// The first value over and over.
   ATTEND_HD constexpr Integers repeated() const {
@@ -106,9 +109,11 @@ struct Variant {
   ATTEND_NO_UNIQUE_ADDRESS ScoreMod score_mod = {};  ///< the user's change of a score, done last
   ATTEND_NO_UNIQUE_ADDRESS MaskMod mask_mod = {};    ///< the user's exclusion of keys
 
-  /// The keys that queries of batch element b see by position.
+  /// The keys that queries of batch element b see by position. (A key length on a device can't be
+  /// checked before; one that is none is held within the keys there are.)
   ATTEND_HD constexpr KeyBand band(const Problem& problem, std::int64_t b) const {
-    const std::int64_t length = key_lengths ? key_lengths[b] : problem.len_k;
+    std::int64_t length = key_lengths ? key_lengths[b] : problem.len_k;
+    length = length < 0 ? 0 : length > problem.len_k ? problem.len_k : length;
     const std::int64_t shift = alignment == Alignment::start ? 0
                                : alignment == Alignment::end ? length - problem.len_q
                                                              : offsets[b];
@@ -128,8 +133,7 @@ struct Variant {
   /// Whether a key that position allows is allowed by everything else too.
   ATTEND_HD constexpr bool allows(Index at) const {
     if (mask && !mask(at.b, at.h, at.i, at.j)) return false;
-    if (bias && bias(at.b, at.h, at.i, at.j) == -std::numeric_limits<Real>::infinity())
-      return false;
+    if (bias && bias(at.b, at.h, at.i, at.j) == -kInfinity<Real>) return false;
     return mask_mod(at);
   }
 
@@ -145,7 +149,7 @@ struct Variant {
 
   /// The sink's logit, -inf where there is none.
   ATTEND_HD constexpr Real sink_logit(std::int64_t b, std::int64_t h) const {
-    return sink ? sink(b, h) : -std::numeric_limits<Real>::infinity();
+    return sink ? sink(b, h) : -kInfinity<Real>;
   }
 
   /// |position - j|, as ALiBi takes it.

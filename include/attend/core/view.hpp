@@ -67,9 +67,14 @@ class View {
 
   /// A view that can be written through is a view that can be read.
   template <class U>
-  requires(std::same_as<const U, T> && !std::is_const_v<U>) constexpr View(
-      const View<U, Rank>& other)  // NOLINT(google-explicit-constructor)
-      : View(other.data(), other.extents(), other.strides()) {}
+  requires(std::same_as<const U, T> && !std::is_const_v<U>) ATTEND_HD
+      constexpr View(const View<U, Rank>& other)  // NOLINT(google-explicit-constructor)
+      : data_(other.data_) {
+    for (int axis = 0; axis < Rank; ++axis) {
+      extent_[axis] = other.extent_[axis];
+      stride_[axis] = other.stride_[axis];
+    }
+  }
 
   /// The element at index (0, ..., 0), which need not be the lowest address.
   ATTEND_HD constexpr T* data() const { return data_; }
@@ -102,6 +107,19 @@ class View {
     return sum;
   }
 
+  /// The tensor of the last axes at an index of the first ones: `q.inner(b, h)` is a matrix.
+  template <class... Indices>
+  requires(sizeof...(Indices) < Rank) ATTEND_HD constexpr auto inner(Indices... index) const {
+    constexpr int kOuter = sizeof...(Indices);
+    View<T, Rank - kOuter> tensor;
+    tensor.data_ = data_ + offset(index...);
+    for (int axis = kOuter; axis < Rank; ++axis) {
+      tensor.extent_[axis - kOuter] = extent_[axis];
+      tensor.stride_[axis - kOuter] = stride_[axis];
+    }
+    return tensor;
+  }
+
   /// The element at an index, unchecked.
   template <class... Indices>
   requires(sizeof...(Indices) == Rank) ATTEND_HD constexpr T& operator()(Indices... index) const {
@@ -114,6 +132,9 @@ class View {
     for (std::size_t axis = 0; axis < Rank; ++axis) result[axis] = values[axis];
     return result;
   }
+
+  template <class, int>
+  friend class View;
 
   T* data_ = nullptr;
   std::int64_t extent_[Rank] = {};

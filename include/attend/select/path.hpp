@@ -35,6 +35,8 @@ struct Capability {
   int major = 0;  ///< generation
   int minor = 0;  ///< within it
 
+  /// Equal if both numbers are.
+  friend constexpr bool operator==(const Capability&, const Capability&) = default;
   /// Ordered as versions are.
   friend constexpr auto operator<=>(const Capability&, const Capability&) = default;
 };
