@@ -93,6 +93,9 @@ class Memory {
   /// True for any number in the device's reserved range, allocated or not.
   bool is_device_address(Address address) const;
 
+  /// All allocations, live and released, by address.
+  std::vector<std::shared_ptr<const Allocation>> snapshot() const;
+
   std::size_t bytes_in_use() const;
   std::size_t capacity() const { return capacity_; }
 
@@ -100,7 +103,6 @@ class Memory {
   std::string describe(Address address) const;
 
  private:
-  friend class MemoryView;
   const Allocation& checked(Address address, std::size_t bytes, const char* what) const;
 
   mutable std::mutex mutex_;

@@ -42,6 +42,7 @@ class Kernel {
   std::vector<Parameter> parameters;  ///< in order
   std::size_t parameter_bytes = 0;    ///< of the whole buffer
   std::size_t static_shared_bytes = 0;
+  std::size_t dynamic_shared_alignment = 16;
   std::size_t local_bytes = 0;  ///< per thread, declared in the PTX
   int registers = 0;            ///< per thread, estimated from liveness (ptxas may need others)
   std::array<int, 3> max_threads{0, 0, 0};       ///< .maxntid; zeros: not given

@@ -1,0 +1,275 @@
+#include "gpu/machine/race_detector.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace gpu {
+
+RaceDetector::RaceDetector(std::size_t bytes, std::uint32_t warps)
+    : warps_(warps), words_((bytes + 3) / 4), published_(warps, 0) {
+  for (WarpClock& w : warps_) w.knows.assign(warps, 0);
+}
+
+void RaceDetector::join(Knowledge& into, const Knowledge& from) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i] = std::max(into[i], from[i]);
+}
+
+bool RaceDetector::ordered(const Thread& now, std::uint32_t warp, std::uint32_t lane,
+                           std::uint32_t time, std::uint32_t clock) const {
+  const WarpClock& mine = warps_[now.warp];
+  if (warp != now.warp) return time < mine.knows[warp];
+  if (lane == now.lane || clock < mine.all_lanes) return true;
+  return mine.pairs != nullptr && clock < (*mine.pairs)[now.lane][lane];
+}
+
+RaceDetector::Conflict RaceDetector::check_write(const Record& r, const Thread& now) const {
+  if (r.write == Write::none) return {};
+  const std::uint32_t warp = warp_of(r);
+  const std::uint32_t lane = lane_of(r);
+  if (ordered(now, warp, lane, r.write_time, r.write_clock)) return {};
+  return {Conflict::Kind::read_after_write, warp, lane, r.write_site, 0};
+}
+
+RaceDetector::Conflict RaceDetector::check_readers(const Record& r, const Thread& now) const {
+  for (std::uint32_t set = r.read_warps; set != 0; set &= set - 1) {
+    const auto warp = static_cast<std::uint32_t>(std::countr_zero(set));
+    if (warp != now.warp) {
+      const std::uint32_t time = r.read_table == 0 ? r.read_time : tables_[r.read_table][warp];
+      if (time >= warps_[now.warp].knows[warp]) {
+        const auto lane = static_cast<std::uint32_t>(std::countr_zero(r.read_lanes | (1u << 31)));
+        return {Conflict::Kind::write_after_read, warp, lane, r.read_site, 0};
+      }
+      continue;
+    }
+    // lanes are only known where a single warp read
+    if (!std::has_single_bit(r.read_warps)) continue;
+    for (std::uint32_t lanes = r.read_lanes; lanes != 0; lanes &= lanes - 1) {
+      const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
+      if (!ordered(now, warp, lane, r.read_time, r.read_clock)) {
+        return {Conflict::Kind::write_after_read, warp, lane, r.read_site, 0};
+      }
+    }
+  }
+  return {};
+}
+
+template <class Visit>
+RaceDetector::Conflict RaceDetector::each_record(std::uint32_t offset, std::uint32_t bytes,
+                                                 bool unify, Visit visit) {
+  Conflict first;
+  const std::uint32_t end = offset + bytes;
+  for (std::uint32_t at = offset; at < end;) {
+    Record& word = words_[at / 4];
+    const std::uint32_t next = std::min(end, at / 4 * 4 + 4);
+    const bool whole = next - at == 4;
+    if (!whole && !word.split) {
+      if (bytes_.empty()) bytes_.resize(words_.size() * 4);
+      drop_table(word);
+      std::fill_n(bytes_.begin() + static_cast<std::ptrdiff_t>(at / 4 * 4), 4, word);
+      word.split = true;
+    }
+    const auto note = [&](Conflict c, std::uint32_t address) {
+      if (first.kind == Conflict::Kind::none && c.kind != Conflict::Kind::none) {
+        first = c;
+        first.address = address;
+      }
+    };
+    if (word.split) {
+      for (std::uint32_t b = at; b < next; ++b) note(visit(bytes_[b]), b);
+      if (whole && unify) {
+        word = bytes_[at];
+        word.split = false;
+        for (std::uint32_t b = at + 1; b < next; ++b) drop_table(bytes_[b]);
+      }
+    } else {
+      note(visit(word), at);
+    }
+    at = next;
+  }
+  return first;
+}
+
+RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t offset, std::uint32_t bytes,
+                                          Strength strength) {
+  const WarpClock& mine = warps_[now.warp];
+  return each_record(offset, bytes, false, [&](Record& r) -> Conflict {
+    Conflict conflict;
+    if (r.write == Write::in_flight) {
+      conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
+    } else if (!(strength == Strength::strong && r.write == Write::strong)) {
+      conflict = check_write(r, now);
+    }
+    if (strength == Strength::strong) return conflict;
+    const std::uint32_t warp_bit = 1u << now.warp;
+    const std::uint32_t lane_bit = 1u << now.lane;
+    if (r.read_warps == warp_bit && r.read_time == time_ && r.read_clock == mine.clock) {
+      r.read_lanes |= lane_bit;
+    } else if (r.read_warps == 0 || check_readers(r, now).kind == Conflict::Kind::none) {
+      drop_table(r);
+      r.read_warps = warp_bit;
+      r.read_lanes = lane_bit;
+    } else {
+      if (r.read_table == 0 && r.read_time != time_ && r.read_warps != warp_bit) add_table(r);
+      if (r.read_table != 0) tables_[r.read_table][now.warp] = time_;
+      r.read_lanes = r.read_warps == warp_bit ? r.read_lanes | lane_bit : lane_bit;
+      r.read_warps |= warp_bit;
+    }
+    r.read_time = time_;
+    r.read_clock = mine.clock;
+    r.read_site = now.site;
+    return conflict;
+  });
+}
+
+void RaceDetector::set_write(Record& r, const Thread& now, Write kind) {
+  r.write_time = time_;
+  r.write_clock = warps_[now.warp].clock;
+  r.write_site = now.site;
+  r.write_thread = static_cast<std::uint16_t>(now.warp << 5 | now.lane);
+  r.write = kind;
+  drop_table(r);
+  r.read_warps = 0;
+  r.read_lanes = 0;
+}
+
+void RaceDetector::add_table(Record& r) {
+  if (free_tables_.empty()) {
+    if (tables_.empty()) tables_.emplace_back();  // index 0: no table
+    tables_.emplace_back();
+    r.read_table = static_cast<std::uint32_t>(tables_.size() - 1);
+  } else {
+    r.read_table = free_tables_.back();
+    free_tables_.pop_back();
+  }
+  tables_[r.read_table].fill(r.read_time);
+}
+
+void RaceDetector::drop_table(Record& r) {
+  if (r.read_table == 0) return;
+  free_tables_.push_back(r.read_table);
+  r.read_table = 0;
+}
+
+RaceDetector::Conflict RaceDetector::write(Thread now, std::uint32_t offset, std::uint32_t bytes,
+                                           Strength strength, bool same_value) {
+  return each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+    Conflict conflict;
+    if (r.write == Write::in_flight) {
+      conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
+    } else if (!same_value && !(strength == Strength::strong && r.write == Write::strong)) {
+      conflict = check_write(r, now);
+      if (conflict.kind != Conflict::Kind::none) conflict.kind = Conflict::Kind::write_after_write;
+    }
+    if (conflict.kind == Conflict::Kind::none && !same_value) conflict = check_readers(r, now);
+    set_write(r, now, strength == Strength::strong ? Write::strong : Write::weak);
+    return conflict;
+  });
+}
+
+RaceDetector::Conflict RaceDetector::begin_copy(Thread now, std::uint32_t offset,
+                                                std::uint32_t bytes) {
+  return each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+    Conflict conflict;
+    if (r.write == Write::in_flight) {
+      conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
+    } else {
+      conflict = check_write(r, now);
+      if (conflict.kind != Conflict::Kind::none) conflict.kind = Conflict::Kind::write_after_write;
+    }
+    if (conflict.kind == Conflict::Kind::none) conflict = check_readers(r, now);
+    set_write(r, now, Write::in_flight);
+    return conflict;
+  });
+}
+
+void RaceDetector::end_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
+  each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+    const std::uint32_t site = r.write_site;
+    set_write(r, now, Write::weak);
+    r.write_site = site;
+    return {};
+  });
+}
+
+void RaceDetector::sync_all_lanes(std::uint32_t warp) {
+  WarpClock& w = warps_[warp];
+  w.all_lanes = ++w.clock;
+}
+
+void RaceDetector::warp_sync(std::uint32_t warp, std::uint32_t lanes) {
+  if (lanes == ~0u) {
+    sync_all_lanes(warp);
+    return;
+  }
+  WarpClock& w = warps_[warp];
+  const std::uint32_t now = ++w.clock;
+  if (w.pairs == nullptr) {
+    w.pairs = std::make_unique<std::array<std::array<std::uint32_t, 32>, 32>>();
+  }
+  std::array<std::uint32_t, 32> known{};
+  for (std::uint32_t set = lanes; set != 0; set &= set - 1) {
+    const auto& row = (*w.pairs)[static_cast<std::size_t>(std::countr_zero(set))];
+    for (std::size_t i = 0; i < 32; ++i) known[i] = std::max(known[i], row[i]);
+  }
+  for (std::size_t i = 0; i < 32; ++i) {
+    if (lanes >> i & 1) known[i] = now;
+  }
+  for (std::uint32_t set = lanes; set != 0; set &= set - 1) {
+    (*w.pairs)[static_cast<std::size_t>(std::countr_zero(set))] = known;
+  }
+}
+
+void RaceDetector::arrive(std::uint32_t warp, std::uint32_t barrier) {
+  ++time_;
+  Knowledge mine = warps_[warp].knows;
+  mine[warp] = time_;
+  if (arrived_[barrier].empty()) arrived_[barrier].assign(mine.size(), 0);
+  join(arrived_[barrier], mine);
+}
+
+void RaceDetector::complete(const std::vector<std::uint32_t>& warps, std::uint32_t barrier) {
+  ++time_;
+  Knowledge all(warps_.size(), 0);
+  for (const std::uint32_t w : warps) {
+    join(all, warps_[w].knows);
+    all[w] = time_;
+  }
+  if (!arrived_[barrier].empty()) {
+    join(all, arrived_[barrier]);
+    arrived_[barrier].clear();
+  }
+  for (const std::uint32_t w : warps) {
+    warps_[w].knows = all;
+    sync_all_lanes(w);
+  }
+}
+
+void RaceDetector::fence(std::uint32_t warp) {
+  WarpClock& w = warps_[warp];
+  if (w.has_candidate) {
+    join(w.knows, w.candidate);
+    w.has_candidate = false;
+    sync_all_lanes(warp);
+  }
+  ++time_;
+  w.released = w.knows;
+  w.released[warp] = time_;
+  w.has_released = true;
+}
+
+void RaceDetector::strong_write(std::uint32_t warp) {
+  WarpClock& w = warps_[warp];
+  if (w.has_released) join(published_, w.released);
+}
+
+void RaceDetector::strong_read(std::uint32_t warp) {
+  WarpClock& w = warps_[warp];
+  if (w.has_candidate) {
+    join(w.candidate, published_);
+  } else {
+    w.candidate = published_;
+    w.has_candidate = true;
+  }
+}
+
+}  // namespace gpu

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gpu {
+
+/// How strongly an access is ordered: weak ones race with everything unordered, strong ones (volatile,
+/// relaxed, atomic) only with weak ones.
+enum class Strength : std::uint8_t { weak, strong };
+
+/// Finds accesses to shared memory that nothing orders, by vector clocks of warps and lanes (after
+/// FastTrack: Flanagan and Freund, PLDI 2009). What orders accesses: the program order of a thread,
+/// barriers, bar.warp.sync, and a fence, a strong write, a strong read that follows it, and a fence.
+/// Each 4-byte word has a record, or, where threads share a word, each of its bytes.
+class RaceDetector {
+ public:
+  /// A conflict: the access before, and how it clashes.
+  struct Conflict {
+    enum class Kind { none, read_after_write, write_after_write, write_after_read, in_flight };
+    Kind kind = Kind::none;
+    std::uint32_t warp = 0;
+    std::uint32_t lane = 0;
+    std::uint32_t site = 0;  ///< of the earlier access
+    std::uint32_t address = 0;
+  };
+  struct Thread {
+    std::uint32_t warp;
+    std::uint32_t lane;
+    std::uint32_t site;
+  };
+
+  RaceDetector(std::size_t bytes, std::uint32_t warps);
+
+  /// Offsets count from the start of shared memory and must be within it.
+  Conflict read(Thread thread, std::uint32_t offset, std::uint32_t bytes, Strength strength);
+  /// `same_value`: the bytes written are those that are there; two such writes are no race.
+  Conflict write(Thread thread, std::uint32_t offset, std::uint32_t bytes, Strength strength,
+                 bool same_value);
+  /// An asynchronous copy by that thread is under way to these bytes / has landed.
+  Conflict begin_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
+  void end_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
+
+  void warp_sync(std::uint32_t warp, std::uint32_t lanes);
+  /// A warp arrives at a barrier without waiting for it; `barrier` keeps what it did until then.
+  void arrive(std::uint32_t warp, std::uint32_t barrier);
+  /// A barrier completes: the waiting warps learn what they and those that arrived did before.
+  void complete(const std::vector<std::uint32_t>& warps, std::uint32_t barrier);
+  void fence(std::uint32_t warp);
+  void strong_write(std::uint32_t warp);
+  void strong_read(std::uint32_t warp);
+
+ private:
+  enum class Write : std::uint8_t { none, weak, strong, in_flight };
+  struct Record {
+    std::uint32_t write_time = 0;
+    std::uint32_t write_clock = 0;
+    std::uint32_t write_site = 0;
+    std::uint16_t write_thread = 0;
+    Write write = Write::none;
+    bool split = false;
+    std::uint32_t read_time = 0;
+    std::uint32_t read_clock = 0;
+    std::uint32_t read_site = 0;
+    std::uint32_t read_warps = 0;
+    std::uint32_t read_lanes = 0;
+    std::uint32_t read_table = 0;  ///< index into tables_ where warps read at different times
+  };
+  static std::uint32_t warp_of(const Record& r) { return std::uint32_t{r.write_thread} >> 5; }
+  static std::uint32_t lane_of(const Record& r) { return r.write_thread & 31u; }
+  using Knowledge = std::vector<std::uint32_t>;  ///< by warp: everything before that time is known
+
+  template <class Visit>
+  Conflict each_record(std::uint32_t offset, std::uint32_t bytes, bool unify, Visit visit);
+  bool ordered(const Thread& now, std::uint32_t warp, std::uint32_t lane, std::uint32_t time,
+               std::uint32_t clock) const;
+  Conflict check_write(const Record& record, const Thread& now) const;
+  Conflict check_readers(const Record& record, const Thread& now) const;
+  void set_write(Record& record, const Thread& now, Write kind);
+  void add_table(Record& record);
+  void drop_table(Record& record);
+  static void join(Knowledge& into, const Knowledge& from);
+  void sync_all_lanes(std::uint32_t warp);
+
+  struct WarpClock {
+    std::uint32_t clock = 1;      ///< counts synchronisations of the warp
+    std::uint32_t all_lanes = 0;  ///< clock of the last that took in all lanes
+    std::unique_ptr<std::array<std::array<std::uint32_t, 32>, 32>> pairs;  ///< of partial ones
+    Knowledge knows;
+    Knowledge released;   ///< at the last fence
+    Knowledge candidate;  ///< what strong reads may have seen; a fence takes it up
+    bool has_released = false;
+    bool has_candidate = false;
+  };
+
+  std::uint32_t time_ = 1;
+  std::vector<WarpClock> warps_;
+  std::vector<Record> words_;
+  std::vector<Record> bytes_;  ///< allocated when the first word is split
+  std::vector<std::array<std::uint32_t, 32>> tables_;  ///< times of reads, by warp
+  std::vector<std::uint32_t> free_tables_;
+  std::array<Knowledge, 16> arrived_;
+  Knowledge published_;  ///< by strong writes after fences
+};
+
+}  // namespace gpu

@@ -1,0 +1,123 @@
+#include "gpu/ptx/lexer.hpp"
+
+#include <string>
+
+#include "gpu/machine/module.hpp"
+
+namespace gpu::ptx {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$';
+}
+bool starts_word(char c) { return is_letter(c) || c == '%' || c == '.'; }
+bool continues_word(char c) { return starts_word(c) || is_digit(c); }
+
+class Lexer {
+ public:
+  explicit Lexer(std::string_view text) : text_(text) {}
+
+  std::vector<Token> run() {
+    tokens_.reserve(text_.size() / 4);
+    while (at_ < text_.size()) step();
+    tokens_.push_back({Token::Kind::end, {}, line_});
+    return std::move(tokens_);
+  }
+
+ private:
+  char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+
+  void emit(Token::Kind kind, std::size_t from) {
+    tokens_.push_back({kind, text_.substr(from, at_ - from), line_});
+  }
+
+  void step() {
+    const char c = peek();
+    if (c == '\n') {
+      ++line_;
+      ++at_;
+    } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v' || c == '\0') {
+      ++at_;
+    } else if (c == '/' && peek(1) == '/') {
+      while (at_ < text_.size() && peek() != '\n') ++at_;
+    } else if (c == '/' && peek(1) == '*') {
+      comment();
+    } else if (c == '"') {
+      string();
+    } else if (is_digit(c)) {
+      number();
+    } else if (starts_word(c)) {
+      word();
+    } else {
+      mark();
+    }
+  }
+
+  void comment() {
+    const int start = line_;
+    for (at_ += 2; !(peek() == '*' && peek(1) == '/'); ++at_) {
+      if (at_ >= text_.size()) throw ParseError(start, "comment without end");
+      if (peek() == '\n') ++line_;
+    }
+    at_ += 2;
+  }
+
+  void string() {
+    const std::size_t from = ++at_;
+    while (peek() != '"') {
+      if (at_ >= text_.size() || peek() == '\n') throw ParseError(line_, "string without end");
+      ++at_;
+    }
+    emit(Token::Kind::string, from);
+    ++at_;
+  }
+
+  void number() {
+    const std::size_t from = at_;
+    const bool hex = peek() == '0' && (peek(1) == 'x' || peek(1) == 'X' || peek(1) == 'f' ||
+                                       peek(1) == 'F' || peek(1) == 'd' || peek(1) == 'D');
+    while (is_digit(peek()) || is_letter(peek()) || peek() == '.' ||
+           (!hex && (peek() == '+' || peek() == '-') &&
+            (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E'))) {
+      ++at_;
+    }
+    emit(Token::Kind::number, from);
+  }
+
+  void word() {
+    const std::size_t from = at_++;
+    for (;;) {
+      if (continues_word(peek())) {
+        ++at_;
+      } else if (peek() == ':' && peek(1) == ':' && continues_word(peek(2))) {
+        at_ += 2;
+      } else {
+        break;
+      }
+    }
+    emit(Token::Kind::word, from);
+  }
+
+  void mark() {
+    static constexpr std::string_view kMarks = "{}[]()<>,;:@!+-*/=|&~^?";
+    if (kMarks.find(peek()) == std::string_view::npos) {
+      throw ParseError(line_, std::string("unexpected character '") + peek() + "'");
+    }
+    ++at_;
+    emit(Token::Kind::mark, at_ - 1);
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  int line_ = 1;
+  std::vector<Token> tokens_;
+};
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view text) { return Lexer(text).run(); }
+
+}  // namespace gpu::ptx
