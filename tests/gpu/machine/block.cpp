@@ -139,8 +139,9 @@ void Block::arrive(Warp& warp, const Instruction& in, const Arrival& arrival) {
                   std::to_string(barrier.threads) + " threads by an earlier arrival and " +
                   std::to_string(arrival.threads) + " by this one (0: all)");
   } else if (arrival.threads == 0 && arrival.aligned && barrier.first != &in) {
-    const Site& other = barrier.first->function->sites[static_cast<std::size_t>(
-        barrier.first - barrier.first->function->code.data())];
+    const Site& other =
+        barrier.first->function
+            ->sites[static_cast<std::size_t>(barrier.first - barrier.first->function->code.data())];
     warp.fail(Fault::barrier, warp.active,
               "threads of the block wait at different places for the same barrier: others at '" +
                   other.text + "' (line " + std::to_string(other.line) +

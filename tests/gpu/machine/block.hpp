@@ -20,7 +20,8 @@ class Block {
  public:
   Block(Worker& worker, std::uint64_t linear);
 
-  /// Lets the warps run, in random order, for about `steps` instructions; true when the block has ended.
+  /// Lets the warps run, in random order, for about `steps` instructions; true when the block has
+  /// ended.
   bool run(std::uint64_t steps);
   /// The block seems to wait for another one: its turn ends sooner.
   void spend(std::uint64_t cost) { spent_ += cost; }
@@ -42,15 +43,15 @@ class Block {
   std::uint64_t linear;
   Random random;
   std::size_t static_shared = 0;
-  std::size_t shared_bytes = 0;        ///< static, gap and dynamic
-  std::uint32_t dynamic_shared = 0;    ///< address
+  std::size_t shared_bytes = 0;      ///< static, gap and dynamic
+  std::uint32_t dynamic_shared = 0;  ///< address
   std::vector<std::byte> shared;
   std::vector<std::byte> shared_defined;
   RaceDetector races;
   std::vector<std::unique_ptr<Warp>> warps;
   std::uint64_t steps = 0;
   std::uint64_t ticks = 0;  ///< looks at the clock
-  bool yields = false;  ///< a warp waits for another block: let others run
+  bool yields = false;      ///< a warp waits for another block: let others run
 
  private:
   struct Waiting {

@@ -17,8 +17,8 @@ std::string mma_name(const std::string& opcode) {
   for (std::size_t at = 0; at != std::string::npos;) {
     const std::size_t dot = opcode.find('.', at);
     const std::string word = opcode.substr(at, dot == std::string::npos ? dot : dot - at);
-    const bool skipped = word == "mma" || word == "sync" || word == "aligned" || word == "row" ||
-                         word == "col";
+    const bool skipped =
+        word == "mma" || word == "sync" || word == "aligned" || word == "row" || word == "col";
     if (!skipped) name += (name.empty() ? "" : ".") + word;
     at = dot == std::string::npos ? dot : dot + 1;
   }
@@ -58,7 +58,8 @@ void add(Counts& counts, const Site& site, const SiteTally& t) {
 
 }  // namespace
 
-Counts collect(const Module::Program& program, const std::vector<std::unique_ptr<Worker>>& workers) {
+Counts collect(const Module::Program& program,
+               const std::vector<std::unique_ptr<Worker>>& workers) {
   Counts counts;
   for (const auto& function : program.functions) {
     const auto index = static_cast<std::size_t>(function->index);

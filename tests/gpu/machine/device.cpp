@@ -121,8 +121,9 @@ const Device& device(Capability capability) {
     known += (known.empty() ? "" : ", ") + std::to_string(d.capability.major) + "." +
              std::to_string(d.capability.minor);
   }
-  throw std::invalid_argument("no emulated device of capability " + std::to_string(capability.major) +
-                              "." + std::to_string(capability.minor) + "; there are " + known);
+  throw std::invalid_argument("no emulated device of capability " +
+                              std::to_string(capability.major) + "." +
+                              std::to_string(capability.minor) + "; there are " + known);
 }
 
 Capability parse_capability(std::string_view text) {

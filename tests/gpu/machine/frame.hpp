@@ -17,8 +17,7 @@ class AlignedArray {
  public:
   AlignedArray() = default;
   explicit AlignedArray(std::size_t size)
-      : data_(static_cast<T*>(
-            ::operator new[](size * sizeof(T) + 64, std::align_val_t{64}))) {}
+      : data_(static_cast<T*>(::operator new[](size * sizeof(T) + 64, std::align_val_t{64}))) {}
   T* get() const { return data_.get(); }
 
  private:
@@ -38,12 +37,13 @@ struct Frame {
 
   const Function* function;
   AlignedArray<std::uint32_t> values;
-  AlignedArray<std::uint32_t> undefined_bits;  ///< 1: undefined; valid where undefined_lanes says so
+  AlignedArray<std::uint32_t>
+      undefined_bits;  ///< 1: undefined; valid where undefined_lanes says so
   std::vector<std::uint32_t> undefined_lanes;  ///< by unit: lanes with any undefined bit
   Frame* parent = nullptr;
-  std::uint32_t return_to = 0;      ///< index in the parent's code
-  std::uint32_t call = 0;           ///< index of the call in the parent's code
-  std::uint32_t local_base = 0;     ///< of its local variables
+  std::uint32_t return_to = 0;   ///< index in the parent's code
+  std::uint32_t call = 0;        ///< index of the call in the parent's code
+  std::uint32_t local_base = 0;  ///< of its local variables
   std::uint32_t depth = 0;
   std::uint32_t lanes = 0;  ///< that have not returned yet
 };

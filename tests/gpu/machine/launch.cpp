@@ -63,8 +63,8 @@ int resident_blocks_per_sm(const Device& device, const Kernel& kernel, int threa
   return blocks;
 }
 
-std::optional<Refused> refuse(const Device& device, const Kernel& kernel, const LaunchConfig& config,
-                              std::size_t shared_limit) {
+std::optional<Refused> refuse(const Device& device, const Kernel& kernel,
+                              const LaunchConfig& config, std::size_t shared_limit) {
   const auto refused = [](Refusal refusal, std::string message) {
     return Refused{refusal, std::move(message)};
   };
@@ -72,13 +72,14 @@ std::optional<Refused> refuse(const Device& device, const Kernel& kernel, const 
   const Dim3& grid = config.grid;
   const Dim3& cluster = config.cluster;
   if (block.count() == 0 || grid.count() == 0) {
-    return refused(Refusal::invalid_configuration, "a grid of " + text(grid) + " blocks of " +
-                                                       text(block) + " threads is empty");
+    return refused(Refusal::invalid_configuration,
+                   "a grid of " + text(grid) + " blocks of " + text(block) + " threads is empty");
   }
   if (block.x > 1024 || block.y > 1024 || block.z > 64 ||
       block.count() > static_cast<std::uint64_t>(device.max_threads_per_block)) {
     return refused(Refusal::invalid_configuration,
-                   "a block of " + text(block) + " threads is larger than the device allows (1024; " +
+                   "a block of " + text(block) +
+                       " threads is larger than the device allows (1024; " +
                        "1024 x 1024 x 64 by axis)");
   }
   if (grid.x > 0x7FFFFFFFu || grid.y > 65535 || grid.z > 65535) {
@@ -91,18 +92,19 @@ std::optional<Refused> refuse(const Device& device, const Kernel& kernel, const 
                        std::to_string(kernel.max_threads_per_block()));
   }
   const auto& required = kernel.required_threads;
-  if (required[0] != 0 && block.count() != static_cast<std::uint64_t>(required[0] * required[1] *
-                                                                      required[2])) {
+  if (required[0] != 0 &&
+      block.count() != static_cast<std::uint64_t>(required[0] * required[1] * required[2])) {
     return refused(Refusal::too_many_resources, "the kernel requires another block size");
   }
-  if (cluster.count() == 0 || cluster.count() > static_cast<std::uint64_t>(device.max_cluster_size) ||
+  if (cluster.count() == 0 ||
+      cluster.count() > static_cast<std::uint64_t>(device.max_cluster_size) ||
       grid.x % cluster.x != 0 || grid.y % cluster.y != 0 || grid.z % cluster.z != 0) {
     return refused(Refusal::invalid_configuration,
                    "clusters of " + text(cluster) + " blocks do not fit the device or the grid");
   }
   const std::size_t shared = shared_of(kernel, config.dynamic_shared_bytes);
-  if (shared > std::min(std::max(shared_limit, device.shared_per_block),
-                        device.shared_per_block_optin)) {
+  if (shared >
+      std::min(std::max(shared_limit, device.shared_per_block), device.shared_per_block_optin)) {
     return refused(Refusal::too_much_shared,
                    std::to_string(shared) + " bytes of shared memory asked for, " +
                        std::to_string(std::min(std::max(shared_limit, device.shared_per_block),
@@ -114,9 +116,8 @@ std::optional<Refused> refuse(const Device& device, const Kernel& kernel, const 
   if (resident == 0) {
     return refused(Refusal::too_many_resources, "not one block fits on a multiprocessor");
   }
-  if (config.cooperative &&
-      grid.count() > static_cast<std::uint64_t>(resident) *
-                         static_cast<std::uint64_t>(device.sm_count)) {
+  if (config.cooperative && grid.count() > static_cast<std::uint64_t>(resident) *
+                                               static_cast<std::uint64_t>(device.sm_count)) {
     return refused(Refusal::cooperative_too_large,
                    "a cooperative grid of " + text(grid) + " blocks can't be resident at once");
   }
@@ -127,8 +128,8 @@ LaunchResult launch(const Device& device, const Kernel& kernel, const LaunchConf
                     std::span<const std::byte> parameters, const LaunchOptions& options) {
   if (parameters.size() != kernel.parameter_bytes) {
     throw std::invalid_argument("kernel " + kernel.name + " takes " +
-                                std::to_string(kernel.parameter_bytes) + " bytes of parameters, not " +
-                                std::to_string(parameters.size()));
+                                std::to_string(kernel.parameter_bytes) +
+                                " bytes of parameters, not " + std::to_string(parameters.size()));
   }
   if (const auto refused = refuse(device, kernel, config, device.shared_per_block_optin)) {
     throw std::invalid_argument(refused->message);
@@ -156,9 +157,9 @@ LaunchResult launch(const Device& device, const Kernel& kernel, const LaunchConf
                     .error = {}};
   state.resident_limit =
       static_cast<std::uint64_t>(device.sm_count) *
-      static_cast<std::uint64_t>(std::max(
-          1, resident_blocks_per_sm(device, kernel, static_cast<int>(config.block.count()),
-                                    config.dynamic_shared_bytes)));
+      static_cast<std::uint64_t>(
+          std::max(1, resident_blocks_per_sm(device, kernel, static_cast<int>(config.block.count()),
+                                             config.dynamic_shared_bytes)));
   const unsigned cores = options.threads > 0 ? static_cast<unsigned>(options.threads)
                                              : std::max(1u, std::thread::hardware_concurrency());
   const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(cores, state.blocks));

@@ -10,7 +10,8 @@
 namespace gpu {
 namespace {
 
-constexpr std::size_t kRange = std::size_t{1} << 40;  // of addresses; memory is used as it is touched
+constexpr std::size_t kRange = std::size_t{1}
+                               << 40;  // of addresses; memory is used as it is touched
 constexpr std::size_t kPage = 4096;
 
 std::size_t round_up(std::size_t value, std::size_t alignment) {
@@ -140,9 +141,7 @@ bool Memory::is_device_address(Address address) const {
 const Allocation& Memory::checked(Address address, std::size_t bytes, const char* what) const {
   const auto fail = [&](const char* why) {
     std::string place;
-    {
-      place = hex(address) + " + " + std::to_string(bytes) + " bytes";
-    }
+    { place = hex(address) + " + " + std::to_string(bytes) + " bytes"; }
     throw MemoryError(std::string(what) + ": " + place + " " + why);
   };
   const std::lock_guard lock(mutex_);
@@ -226,7 +225,8 @@ std::string Memory::describe(Address address) const {
   if (after != allocations_.begin()) {
     const Allocation& before = *std::prev(after)->second;
     const Address offset = address - before.begin;
-    if (offset < before.bytes) return text + ", byte " + std::to_string(offset) + " of " + name(before);
+    if (offset < before.bytes)
+      return text + ", byte " + std::to_string(offset) + " of " + name(before);
     if (offset - before.bytes < (Address{1} << 20)) {
       return text + ", " + std::to_string(offset - before.bytes) + " bytes past the end of " +
              name(before);

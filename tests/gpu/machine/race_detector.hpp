@@ -9,14 +9,14 @@
 
 namespace gpu {
 
-/// How strongly an access is ordered: weak ones race with everything unordered, strong ones (volatile,
-/// relaxed, atomic) only with weak ones.
+/// How strongly an access is ordered: weak ones race with everything unordered, strong ones
+/// (volatile, relaxed, atomic) only with weak ones.
 enum class Strength : std::uint8_t { weak, strong };
 
 /// Finds accesses to shared memory that nothing orders, by vector clocks of warps and lanes (after
 /// FastTrack: Flanagan and Freund, PLDI 2009). What orders accesses: the program order of a thread,
-/// barriers, bar.warp.sync, and a fence, a strong write, a strong read that follows it, and a fence.
-/// Each 4-byte word has a record, or, where threads share a word, each of its bytes.
+/// barriers, bar.warp.sync, and a fence, a strong write, a strong read that follows it, and a
+/// fence. Each 4-byte word has a record, or, where threads share a word, each of its bytes.
 class RaceDetector {
  public:
   /// A conflict: the access before, and how it clashes.
@@ -100,7 +100,7 @@ class RaceDetector {
   std::uint32_t time_ = 1;
   std::vector<WarpClock> warps_;
   std::vector<Record> words_;
-  std::vector<Record> bytes_;  ///< allocated when the first word is split
+  std::vector<Record> bytes_;                          ///< allocated when the first word is split
   std::vector<std::array<std::uint32_t, 32>> tables_;  ///< times of reads, by warp
   std::vector<std::uint32_t> free_tables_;
   std::array<Knowledge, 16> arrived_;

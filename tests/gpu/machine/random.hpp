@@ -4,7 +4,8 @@
 
 namespace gpu {
 
-/// A small generator (SplitMix64, Steele et al. 2014): equal seeds give equal numbers on every host.
+/// A small generator (SplitMix64, Steele et al. 2014): equal seeds give equal numbers on every
+/// host.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}

@@ -10,7 +10,8 @@ namespace gpu {
 namespace {
 
 constexpr std::uint32_t kNever = ~0u;
-constexpr std::uint32_t kPatience = 5000;  // steps before lanes that spin let others of the warp run
+constexpr std::uint32_t kPatience =
+    5000;  // steps before lanes that spin let others of the warp run
 
 }  // namespace
 
@@ -50,20 +51,19 @@ void Warp::reserve_local(std::uint32_t bytes) {
   std::vector<std::byte> defined(capacity * 32, std::byte{0});
   for (std::size_t lane = 0; lane < 32 && local_capacity_ != 0; ++lane) {
     std::memcpy(&data[lane * capacity], &local_data_[lane * local_capacity_], local_capacity_);
-    std::memcpy(&defined[lane * capacity], &local_defined_[lane * local_capacity_], local_capacity_);
+    std::memcpy(&defined[lane * capacity], &local_defined_[lane * local_capacity_],
+                local_capacity_);
   }
   local_data_ = std::move(data);
   local_defined_ = std::move(defined);
   local_capacity_ = capacity;
 }
 
-std::uint32_t Warp::local_limit() const {
-  return frame->local_base + frame->function->frame_bytes;
-}
+std::uint32_t Warp::local_limit() const { return frame->local_base + frame->function->frame_bytes; }
 
 void Warp::drop_frame(Frame* gone) {
-  const auto it = std::find_if(frames_.begin(), frames_.end(),
-                               [&](const auto& f) { return f.get() == gone; });
+  const auto it =
+      std::find_if(frames_.begin(), frames_.end(), [&](const auto& f) { return f.get() == gone; });
   worker_->frames.give(std::move(*it));
   frames_.erase(it);
 }
@@ -133,8 +133,8 @@ std::uint64_t Warp::clock() { return 16 * ++block.ticks + 4 * block.steps; }
 
 SiteTally& Warp::tally() const { return tallies_[site_]; }
 
-/// No group can run: lets go those whose missing lanes have exited, and fails for a group that waits for
-/// lanes which can't come. True if some group can run now.
+/// No group can run: lets go those whose missing lanes have exited, and fails for a group that
+/// waits for lanes which can't come. True if some group can run now.
 bool Warp::resolve_waiting() {
   bool any_barrier = false;
   Group* stuck = nullptr;
@@ -153,10 +153,11 @@ bool Warp::resolve_waiting() {
   stuck->wait = Wait::none;
   forced_ = lanes;
   char text[160];
-  std::snprintf(text, sizeof text,
-                "lanes 0x%08x execute a warp-wide instruction that names 0x%08x too, but those lanes "
-                "have gone another way",
-                lanes, missing);
+  std::snprintf(
+      text, sizeof text,
+      "lanes 0x%08x execute a warp-wide instruction that names 0x%08x too, but those lanes "
+      "have gone another way",
+      lanes, missing);
   fail_at(*stuck->frame, stuck->pc, Fault::divergence, lanes, text);
   return true;
 }
@@ -164,8 +165,7 @@ bool Warp::resolve_waiting() {
 std::uint64_t Warp::run(std::uint64_t steps) {
   std::uint64_t done = 0;
   while (done < steps) {
-    if (!running_ || group_lanes == 0 || pc >= stop_pc_ ||
-        (patience_ == 0 && !groups_.empty())) {
+    if (!running_ || group_lanes == 0 || pc >= stop_pc_ || (patience_ == 0 && !groups_.empty())) {
       if (!pick() && !(resolve_waiting() && pick())) break;
     }
     step();

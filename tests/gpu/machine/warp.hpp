@@ -53,8 +53,8 @@ struct Group {
   std::uint32_t named = 0;  ///< lanes it waits for (gather)
 };
 
-/// The 32 lanes that execute together. Groups with the deepest frame, then the lowest pc, run first, so
-/// that lanes that went different ways meet again.
+/// The 32 lanes that execute together. Groups with the deepest frame, then the lowest pc, run
+/// first, so that lanes that went different ways meet again.
 class Warp {
  public:
   Warp(Worker& worker, Block& block, std::uint32_t index, const Function& function);
@@ -72,13 +72,13 @@ class Warp {
 
   // What instructions use. `active` are the lanes that execute the current one.
   Block& block;
-  std::uint32_t index;       ///< within the block
+  std::uint32_t index;        ///< within the block
   std::uint32_t members = 0;  ///< lanes that belong to the block
   std::uint32_t alive = 0;    ///< members that have not exited
   std::uint32_t active = 0;
   Frame* frame = nullptr;
-  std::uint32_t pc = 0;     ///< of the next instruction
-  std::uint32_t group_lanes = 0;  ///< the running group's lanes; `active` is a part of them
+  std::uint32_t pc = 0;              ///< of the next instruction
+  std::uint32_t group_lanes = 0;     ///< the running group's lanes; `active` is a part of them
   std::array<CopyQueue, 32> copies;  ///< asynchronous copies by lane
 
   std::uint32_t* words(Ref r) { return values_[r.bank] + std::size_t{r.unit} * 32; }
@@ -142,8 +142,8 @@ class Warp {
     }
   }
 
-  /// Reports a failure of the current instruction in these lanes. Returns only if the launch goes on
-  /// after failures.
+  /// Reports a failure of the current instruction in these lanes. Returns only if the launch goes
+  /// on after failures.
   void fail(Fault fault, std::uint32_t lanes, std::string message);
   /// The same for another instruction of this warp.
   void fail_at(const Frame& where, std::uint32_t site, Fault fault, std::uint32_t lanes,
@@ -158,11 +158,12 @@ class Warp {
   SiteTally& tally() const;
   /// Index of the current instruction.
   std::uint32_t site() const { return site_; }
-  /// The same for records of accesses: none within device functions, whose sites are not the kernel's.
+  /// The same for records of accesses: none within device functions, whose sites are not the
+  /// kernel's.
   std::uint32_t race_site() const { return frame->parent == nullptr ? site_ : ~0u; }
 
-  /// For warp-wide instructions: true if all `named` lanes (those that have not exited) are active now.
-  /// Otherwise the group waits for the rest, and the instruction must return at once.
+  /// For warp-wide instructions: true if all `named` lanes (those that have not exited) are active
+  /// now. Otherwise the group waits for the rest, and the instruction must return at once.
   bool gathered(std::uint32_t named);
   /// For .aligned instructions: all lanes of the warp must execute it together.
   bool gathered_all() { return gathered(alive); }
@@ -176,7 +177,7 @@ class Warp {
   void call(const Instruction& in, const Function& callee, std::uint32_t lanes);
   void leave(std::uint32_t lanes);  ///< return from the frame, or exit from the kernel's
   void exit(std::uint32_t lanes);
-  void wait_at_barrier();           ///< the running group waits
+  void wait_at_barrier();  ///< the running group waits
   /// The group that waits at a barrier with these lanes goes on.
   void release(std::uint32_t lanes);
   /// Lanes that wait at bar.warp.sync, though at different places, for each other.
@@ -211,11 +212,11 @@ class Warp {
   std::uint32_t* undefined_bits_ = nullptr;
   std::uint32_t* undefined_lanes_ = nullptr;
   std::uint32_t site_ = 0;
-  std::uint32_t stop_pc_ = 0;  ///< another group of the frame waits there
-  bool running_ = false;       ///< the running group is loaded
-  std::uint32_t forced_ = 0;   ///< lanes that go on though others they name are missing
-  std::uint32_t patience_ = 0; ///< steps the running group may still take while others could run
-  std::vector<Group> groups_;  ///< not running
+  std::uint32_t stop_pc_ = 0;   ///< another group of the frame waits there
+  bool running_ = false;        ///< the running group is loaded
+  std::uint32_t forced_ = 0;    ///< lanes that go on though others they name are missing
+  std::uint32_t patience_ = 0;  ///< steps the running group may still take while others could run
+  std::vector<Group> groups_;   ///< not running
   std::vector<std::unique_ptr<Frame>> frames_;
   std::vector<std::byte> local_data_;
   std::vector<std::byte> local_defined_;

@@ -9,7 +9,8 @@
 namespace gpu {
 namespace {
 
-constexpr std::uint64_t kQuantum = 400'000;  // warp instructions before a block makes room for others
+constexpr std::uint64_t kQuantum =
+    400'000;  // warp instructions before a block makes room for others
 
 }  // namespace
 
@@ -57,8 +58,8 @@ const Allocation* Worker::find(Address address, std::size_t bytes) {
   return it->get();
 }
 
-/// A block to run: one that was paused, or a new one. Waits while the others' blocks are all running.
-/// nullptr: the launch has ended.
+/// A block to run: one that was paused, or a new one. Waits while the others' blocks are all
+/// running. nullptr: the launch has ended.
 std::unique_ptr<Block> Worker::next_block() {
   std::unique_lock lock(launch.mutex);
   for (;;) {
@@ -74,12 +75,11 @@ std::unique_ptr<Block> Worker::next_block() {
     }
     if (launch.started < launch.blocks &&
         launch.started - launch.finished < launch.resident_limit) {
-      // a stretch of as many blocks as can be resident is started in random order; so a block may still
-      // wait for any block before it, as the order of the stretches is kept
+      // a stretch of as many blocks as can be resident is started in random order; so a block may
+      // still wait for any block before it, as the order of the stretches is kept
       const std::uint64_t within = launch.started % launch.resident_limit;
       if (within == 0) {
-        const std::uint64_t size =
-            std::min(launch.resident_limit, launch.blocks - launch.started);
+        const std::uint64_t size = std::min(launch.resident_limit, launch.blocks - launch.started);
         launch.order.resize(size);
         std::iota(launch.order.begin(), launch.order.end(), launch.started);
         if (launch.options.shuffle) {

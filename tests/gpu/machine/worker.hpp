@@ -16,7 +16,8 @@
 
 namespace gpu {
 
-/// Thrown through the interpreter when a failure ends the launch, or to stop the other host threads.
+/// Thrown through the interpreter when a failure ends the launch, or to stop the other host
+/// threads.
 struct LaunchStopped {};
 
 /// Counts of one instruction on one host thread.

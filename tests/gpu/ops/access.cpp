@@ -36,8 +36,7 @@ void fail_shared(Warp& w, u32 lane, u64 address, u32 bytes, Intent intent) {
 bool place_shared(Warp& w, u32 lane, u64 address, u32 bytes, Intent intent, Access& out) {
   Block& block = w.block;
   const u64 offset = address - kSharedBase;
-  const bool in_gap = offset >= block.static_shared &&
-                      offset < block.dynamic_shared - kSharedBase;
+  const bool in_gap = offset >= block.static_shared && offset < block.dynamic_shared - kSharedBase;
   if (address < kSharedBase || offset > block.shared_bytes || bytes > block.shared_bytes - offset ||
       in_gap) {
     fail_shared(w, lane, address, bytes, intent);
@@ -104,24 +103,35 @@ bool place(Warp& w, Space space, u32 lane, u32 bytes, Intent intent, Access& out
   u64& address = out.address[lane];
   if (space == Space::generic) {
     switch (address & kWindowMask) {
-      case kSharedWindow: space = Space::shared; break;
-      case kLocalWindow: space = Space::local; break;
-      case kParamWindow: space = Space::param; break;
-      default: space = Space::global;
+      case kSharedWindow:
+        space = Space::shared;
+        break;
+      case kLocalWindow:
+        space = Space::local;
+        break;
+      case kParamWindow:
+        space = Space::param;
+        break;
+      default:
+        space = Space::global;
     }
     if (space != Space::global) address &= ~kWindowMask;
   }
   switch (space) {
-    case Space::shared: return place_shared(w, lane, address, bytes, intent, out);
-    case Space::local: return place_local(w, lane, address, bytes, intent, out);
-    case Space::param: return place_param(w, lane, address, bytes, intent, out);
+    case Space::shared:
+      return place_shared(w, lane, address, bytes, intent, out);
+    case Space::local:
+      return place_local(w, lane, address, bytes, intent, out);
+    case Space::param:
+      return place_param(w, lane, address, bytes, intent, out);
     case Space::constant:
       if (intent != Intent::read) {
         w.fail(Fault::read_only, 1u << lane, "writes to constant memory");
         return false;
       }
       [[fallthrough]];
-    default: return place_global(w, lane, address, bytes, intent, out);
+    default:
+      return place_global(w, lane, address, bytes, intent, out);
   }
 }
 
@@ -277,10 +287,11 @@ void report_race(Warp& w, u32 lane, const RaceDetector::Conflict& c) {
                           std::to_string(thread / size.x / size.y) + ")";
   std::string earlier;
   if (c.site < f.sites.size()) {
-    earlier = " at '" + f.sites[c.site].text + "' (line " + std::to_string(f.sites[c.site].line) + ")";
+    earlier =
+        " at '" + f.sites[c.site].text + "' (line " + std::to_string(f.sites[c.site].line) + ")";
   }
-  const std::string byte = "shared byte " + hex(kSharedBase + c.address) + " (offset " +
-                           std::to_string(c.address) + ")";
+  const std::string byte =
+      "shared byte " + hex(kSharedBase + c.address) + " (offset " + std::to_string(c.address) + ")";
   switch (c.kind) {
     case Kind::in_flight:
       return w.fail(Fault::copy_in_flight, 1u << lane,
@@ -305,14 +316,16 @@ void check_read_races(Warp& w, const Access& access, u32 bytes, Strength strengt
   for (u32 set = access.shared_lanes; set != 0; set &= set - 1) {
     const u32 lane = lane_of(set);
     const auto offset = static_cast<u32>(access.address[lane] - kSharedBase);
-    const auto conflict = w.block.races.read({w.index, lane, w.race_site()}, offset, bytes, strength);
+    const auto conflict =
+        w.block.races.read({w.index, lane, w.race_site()}, offset, bytes, strength);
     if (conflict.kind != RaceDetector::Conflict::Kind::none) [[unlikely]] {
       report_race(w, lane, conflict);
     }
   }
 }
 
-void check_write_race(Warp& w, u32 lane, u32 offset, u32 bytes, Strength strength, bool same_value) {
+void check_write_race(Warp& w, u32 lane, u32 offset, u32 bytes, Strength strength,
+                      bool same_value) {
   const auto conflict =
       w.block.races.write({w.index, lane, w.race_site()}, offset, bytes, strength, same_value);
   if (conflict.kind != RaceDetector::Conflict::Kind::none) [[unlikely]] {

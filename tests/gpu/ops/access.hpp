@@ -30,8 +30,8 @@ struct Access {
 void resolve(Warp& w, const Instruction& in, int source, u32 bytes, u32 alignment, Intent intent,
              Access& out);
 /// The same for addresses at hand (not counted).
-void resolve_at(Warp& w, ptx::Space space, const std::array<u64, 32>& addresses, u32 lanes, u32 bytes,
-                u32 alignment, Intent intent, Access& out);
+void resolve_at(Warp& w, ptx::Space space, const std::array<u64, 32>& addresses, u32 lanes,
+                u32 bytes, u32 alignment, Intent intent, Access& out);
 
 /// Fails where the access races with an earlier one. For writes: `value` gives a lane's new bytes.
 void check_read_races(Warp& w, const Access& access, u32 bytes, Strength strength);
@@ -40,7 +40,8 @@ void check_write_race(Warp& w, u32 lane, u32 offset, u32 bytes, Strength strengt
 void report_race(Warp& w, u32 lane, const RaceDetector::Conflict& conflict);
 
 /// Passes over the banks that the access to shared memory needs, and those it would need without
-/// conflicts: 32 lanes by 4 bytes, 16 by 8, 8 by 16 in a pass (as the hardware splits wide accesses).
+/// conflicts: 32 lanes by 4 bytes, 16 by 8, 8 by 16 in a pass (as the hardware splits wide
+/// accesses).
 void count_banks(SiteTally& tally, const std::array<u64, 32>& address, u32 lanes, u32 bytes);
 /// Distinct 32-byte sectors of an access to global memory.
 u32 sectors_of(const std::array<u64, 32>& address, u32 lanes, u32 bytes);

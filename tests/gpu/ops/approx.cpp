@@ -12,8 +12,8 @@ using ptx::Type;
 
 enum Flag : u8 { kFtz = 1 };
 
-/// Moves a result by at most the documented error, by a number that depends on the seed and the input
-/// only: a function stays a function. `relative` and `absolute` are the errors' bounds.
+/// Moves a result by at most the documented error, by a number that depends on the seed and the
+/// input only: a function stays a function. `relative` and `absolute` are the errors' bounds.
 float perturbed(Warp& w, double exact, u32 input, double relative, double absolute) {
   const auto rounded = static_cast<float>(exact);
   if (!w.worker().launch.options.perturb || !std::isfinite(rounded) || exact == 0) return rounded;
@@ -44,14 +44,14 @@ double tanh_of(double x) { return std::tanh(x); }
 
 // error bounds: PTX ISA manual, under each instruction
 constexpr Approximation kApproximations[] = {
-    {exp2_of, 0x1p-22, 0},           // ex2.approx: 2 ulp
-    {log2_of, 0, 0x1p-22},           // lg2.approx: 2^-22 absolute near 1 (2^-22.6 elsewhere)
-    {reciprocal, 0x1p-23, 0},        // rcp.approx: 1 ulp
-    {reciprocal_root, 0x1p-22, 0},   // rsqrt.approx: 2^-22.4
-    {root_of, 0x1p-23, 0},           // sqrt.approx: 2^-23 relative
-    {sine_of, 0, 0x1p-21},           // sin.approx: 2^-20.5 absolute in [-pi, pi]
-    {cosine_of, 0, 0x1p-21},         // cos.approx
-    {tanh_of, 0x1p-11, 0},           // tanh.approx: 2^-11 relative
+    {exp2_of, 0x1p-22, 0},          // ex2.approx: 2 ulp
+    {log2_of, 0, 0x1p-22},          // lg2.approx: 2^-22 absolute near 1 (2^-22.6 elsewhere)
+    {reciprocal, 0x1p-23, 0},       // rcp.approx: 1 ulp
+    {reciprocal_root, 0x1p-22, 0},  // rsqrt.approx: 2^-22.4
+    {root_of, 0x1p-23, 0},          // sqrt.approx: 2^-23 relative
+    {sine_of, 0, 0x1p-21},          // sin.approx: 2^-20.5 absolute in [-pi, pi]
+    {cosine_of, 0, 0x1p-21},        // cos.approx
+    {tanh_of, 0x1p-11, 0},          // tanh.approx: 2^-11 relative
 };
 enum Which : u8 { kEx2, kLg2, kRcp, kRsqrt, kSqrt, kSin, kCos, kTanh };
 
@@ -61,8 +61,11 @@ float approximate(Warp& w, u8 which, float x, bool ftz) {
   double exact = 0;
   // the single-precision functions of the host are correct to well within these bounds and faster
   switch (which) {
-    case kEx2: exact = std::fabs(x) < 126 ? double{std::exp2(x)} : std::exp2(double{x}); break;
-    default: exact = a.function(double{x});
+    case kEx2:
+      exact = std::fabs(x) < 126 ? double{std::exp2(x)} : std::exp2(double{x});
+      break;
+    default:
+      exact = a.function(double{x});
   }
   if (exact != exact) return std::bit_cast<float>(kNan32);
   const bool exact_power = which == kEx2 && x == std::floor(x) && std::fabs(x) < 127;
@@ -118,13 +121,20 @@ void decode_approximate(Decoder& d) {
   d.in().bytes = static_cast<u8>(ptx::bytes_of(type));
   const Run shadow = pair ? shadow::any_half : shadow::any;
   switch (type) {
-    case Type::f32: return d.set(approximate_run, shadow);
-    case Type::f64: return d.set(approximate_double_run, shadow);
-    case Type::f16: return d.set(approximate_half_run<Half, false>, shadow);
-    case Type::f16x2: return d.set(approximate_half_run<Half, true>, shadow);
-    case Type::bf16: return d.set(approximate_half_run<Bf16, false>, shadow);
-    case Type::bf16x2: return d.set(approximate_half_run<Bf16, true>, shadow);
-    default: throw Unsupported("approximation of this type");
+    case Type::f32:
+      return d.set(approximate_run, shadow);
+    case Type::f64:
+      return d.set(approximate_double_run, shadow);
+    case Type::f16:
+      return d.set(approximate_half_run<Half, false>, shadow);
+    case Type::f16x2:
+      return d.set(approximate_half_run<Half, true>, shadow);
+    case Type::bf16:
+      return d.set(approximate_half_run<Bf16, false>, shadow);
+    case Type::bf16x2:
+      return d.set(approximate_half_run<Bf16, true>, shadow);
+    default:
+      throw Unsupported("approximation of this type");
   }
 }
 

@@ -7,12 +7,15 @@ namespace gpu::ops {
 int sources_of(Arithmetic op) {
   switch (op) {
     case Arithmetic::mad:
-    case Arithmetic::fma: return 3;
+    case Arithmetic::fma:
+      return 3;
     case Arithmetic::abs:
     case Arithmetic::neg:
     case Arithmetic::sqrt:
-    case Arithmetic::rcp: return 1;
-    default: return 2;
+    case Arithmetic::rcp:
+      return 1;
+    default:
+      return 2;
   }
 }
 
@@ -34,10 +37,15 @@ void decode(Decoder& d) {
     case Type::f16:
     case Type::f16x2:
     case Type::bf16:
-    case Type::bf16x2: decode_half(d, op, type); break;
+    case Type::bf16x2:
+      decode_half(d, op, type);
+      break;
     case Type::f32:
-    case Type::f64: decode_float(d, op, type); break;
-    default: decode_integer(d, op, type);
+    case Type::f64:
+      decode_float(d, op, type);
+      break;
+    default:
+      decode_integer(d, op, type);
   }
 }
 

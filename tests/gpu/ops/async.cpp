@@ -27,7 +27,8 @@ bool lands_early(Warp& w) {
   return (w.block.random.next() & 1) != 0;
 }
 
-/// Sources: destination, source, and the size of the source or the predicate that says to ignore it.
+/// Sources: destination, source, and the size of the source or the predicate that says to ignore
+/// it.
 void copy_run(Warp& w, const Instruction& in) {
   const u32 bytes = in.bytes;
   Instruction to = in, from = in;
@@ -37,8 +38,7 @@ void copy_run(Warp& w, const Instruction& in) {
   Access target, source;
   u32 sizes_undefined = 0;
   if (in.src_count > 2) {
-    sizes_undefined =
-        w.require_defined(in, 2, 1, Fault::undefined_operand, "the size of the copy");
+    sizes_undefined = w.require_defined(in, 2, 1, Fault::undefined_operand, "the size of the copy");
   }
   const u32 ignored = (in.flags & kHasIgnore) != 0 ? w.predicate(in.src[2]) : 0;
   std::array<u32, 32> sizes;

@@ -11,21 +11,36 @@ using ptx::Operand;
 using ptx::Space;
 using ptx::Type;
 
-enum class Atomic : u8 { add, min, max, inc, dec, conjunction, disjunction, exclusive, exchange, cas };
+enum class Atomic : u8 {
+  add,
+  min,
+  max,
+  inc,
+  dec,
+  conjunction,
+  disjunction,
+  exclusive,
+  exchange,
+  cas
+};
 enum Flag : u8 { kAcquire = 1, kRelease = 2 };
 
 template <class T>
 u64 widen(T value) {
-  if constexpr (sizeof(T) == 8) return std::bit_cast<u64>(value);
-  else if constexpr (sizeof(T) == 4) return std::bit_cast<u32>(value);
-  else return std::bit_cast<u16>(value);
+  if constexpr (sizeof(T) == 8)
+    return std::bit_cast<u64>(value);
+  else if constexpr (sizeof(T) == 4)
+    return std::bit_cast<u32>(value);
+  else
+    return std::bit_cast<u16>(value);
 }
 
 u64 float_result(Atomic op, Type type, u64 old, u64 b) {
   const auto half = [&](u64 x, u64 y) -> u64 {
     const bool is_half = type == Type::f16 || type == Type::f16x2;
     const auto value = [&](u64 bits) {
-      return is_half ? to_float(Half{static_cast<u16>(bits)}) : to_float(Bf16{static_cast<u16>(bits)});
+      return is_half ? to_float(Half{static_cast<u16>(bits)})
+                     : to_float(Bf16{static_cast<u16>(bits)});
     };
     float out = value(x) + value(y);
     if (op == Atomic::min) out = std::fmin(value(x), value(y));
@@ -36,10 +51,13 @@ u64 float_result(Atomic op, Type type, u64 old, u64 b) {
     case Type::f32:
       return widen(std::bit_cast<float>(static_cast<u32>(old)) +
                    std::bit_cast<float>(static_cast<u32>(b)));
-    case Type::f64: return widen(std::bit_cast<double>(old) + std::bit_cast<double>(b));
+    case Type::f64:
+      return widen(std::bit_cast<double>(old) + std::bit_cast<double>(b));
     case Type::f16x2:
-    case Type::bf16x2: return half(old & 0xFFFF, b & 0xFFFF) | half(old >> 16, b >> 16) << 16;
-    default: return half(old, b);
+    case Type::bf16x2:
+      return half(old & 0xFFFF, b & 0xFFFF) | half(old >> 16, b >> 16) << 16;
+    default:
+      return half(old, b);
   }
 }
 
@@ -54,14 +72,22 @@ u64 result_of(const Instruction& in, u64 old, u64 b, u64 c) {
                                       : static_cast<s32>(b) < static_cast<s32>(old))
                               : b < old;
   switch (op) {
-    case Atomic::add: return old + b;
-    case Atomic::min: return less ? b : old;
-    case Atomic::max: return less ? old : b;
-    case Atomic::inc: return old >= b ? 0 : old + 1;
-    case Atomic::dec: return old == 0 || old > b ? b : old - 1;
-    case Atomic::conjunction: return old & b;
-    case Atomic::disjunction: return old | b;
-    default: return old ^ b;
+    case Atomic::add:
+      return old + b;
+    case Atomic::min:
+      return less ? b : old;
+    case Atomic::max:
+      return less ? old : b;
+    case Atomic::inc:
+      return old >= b ? 0 : old + 1;
+    case Atomic::dec:
+      return old == 0 || old > b ? b : old - 1;
+    case Atomic::conjunction:
+      return old & b;
+    case Atomic::disjunction:
+      return old | b;
+    default:
+      return old ^ b;
   }
 }
 
@@ -91,12 +117,19 @@ u64 update_definedness(Warp& w, const Instruction& in, std::byte* place, u64 b, 
   const u64 old = ~defined & mask;
   u64 now = 0;
   switch (static_cast<Atomic>(in.mode)) {
-    case Atomic::exchange: now = b & mask; break;
-    case Atomic::cas: now = changed ? c & mask : old; break;
+    case Atomic::exchange:
+      now = b & mask;
+      break;
+    case Atomic::cas:
+      now = changed ? c & mask : old;
+      break;
     case Atomic::conjunction:
     case Atomic::disjunction:
-    case Atomic::exclusive: now = (old | b) & mask; break;
-    default: now = (old | b) != 0 ? mask : 0;
+    case Atomic::exclusive:
+      now = (old | b) & mask;
+      break;
+    default:
+      now = (old | b) != 0 ? mask : 0;
   }
   if (now != 0 || old != 0) {
     const u64 after = ~now;
@@ -173,8 +206,7 @@ void decode_atomic(Decoder& d) {
   if (ptx::is_float(in.type) && (in.type == Type::f32 || in.type == Type::f64) && op != 0) {
     throw Unsupported("this atomic operation on floats");
   }
-  const Type storage =
-      in.type == Type::f16x2 || in.type == Type::bf16x2 ? Type::b32 : in.type;
+  const Type storage = in.type == Type::f16x2 || in.type == Type::bf16x2 ? Type::b32 : in.type;
   const std::size_t at = returns ? 1 : 0;
   const Space named = d.address(d.operand(at));
   if (in.space == Space::generic && named != Space::generic) in.space = named;

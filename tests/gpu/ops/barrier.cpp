@@ -12,15 +12,15 @@ using Arrival = Block::Arrival;
 
 enum Flag : u8 { kWaits = 1, kAligned = 2, kCounted = 4 };
 
-/// Sources: the predicate of a reduction (if `mode` says there is one), the barrier's number, and the count
-/// of threads (kCounted).
+/// Sources: the predicate of a reduction (if `mode` says there is one), the barrier's number, and
+/// the count of threads (kCounted).
 void barrier_run(Warp& w, const Instruction& in) {
   const bool aligned = (in.flags & kAligned) != 0;
   const auto reduction = static_cast<Arrival::Reduction>(in.mode);
   const int first = reduction == Arrival::Reduction::none ? 0 : 1;
   if (aligned && !w.gathered_all()) return;
-  if (w.require_defined(in, 0, in.src_count, Fault::undefined_operand, "an operand of the barrier") !=
-      0) {
+  if (w.require_defined(in, 0, in.src_count, Fault::undefined_operand,
+                        "an operand of the barrier") != 0) {
     return;
   }
   const auto lane = static_cast<u32>(std::countr_zero(w.active));

@@ -65,8 +65,8 @@ struct Comparison {
       const auto x = comparable(a[i], ftz);
       const auto y = comparable(b[i], ftz);
       const u32 lt = x < y ? ~0u : 0, eq = x == y ? ~0u : 0, gt = x > y ? ~0u : 0;
-      hit[i] = ((lt & less) | (eq & equal) | (gt & greater) | (~(lt | eq | gt) & neither)) &
-               (1u << i);
+      hit[i] =
+          ((lt & less) | (eq & equal) | (gt & greater) | (~(lt | eq | gt) & neither)) & (1u << i);
     }
     u32 bits = 0;
     for (int i = 0; i < 32; ++i) bits |= hit[i];
@@ -104,7 +104,11 @@ void setp_run(Warp& w, const Instruction& in) {
 template <class T>
 void set_run(Warp& w, const Instruction& in) {
   const u32 hit = combined(in, compare<T>(w, in), in.src_count > 2 ? w.predicate(in.src[2]) : 0);
-  const u32 one = in.type == Type::f32 ? 0x3F800000u : in.type == Type::f16 ? 0x3C00u : in.type == Type::bf16 ? 0x3F80u : in.bytes == 2 ? 0xFFFFu : ~0u;
+  const u32 one = in.type == Type::f32    ? 0x3F800000u
+                  : in.type == Type::f16  ? 0x3C00u
+                  : in.type == Type::bf16 ? 0x3F80u
+                  : in.bytes == 2         ? 0xFFFFu
+                                          : ~0u;
   alignas(64) u32 out[32];
   for (int i = 0; i < 32; ++i) out[i] = (hit >> i & 1) != 0 ? one : 0;
   commit(w, in.dst[0], out);
@@ -141,42 +145,68 @@ void pair_run(Warp& w, const Instruction& in) {
 Run setp_for(Type type) {
   switch (type) {
     case Type::u16:
-    case Type::b16: return setp_run<u16>;
-    case Type::s16: return setp_run<s16>;
+    case Type::b16:
+      return setp_run<u16>;
+    case Type::s16:
+      return setp_run<s16>;
     case Type::u32:
-    case Type::b32: return setp_run<u32>;
-    case Type::s32: return setp_run<s32>;
+    case Type::b32:
+      return setp_run<u32>;
+    case Type::s32:
+      return setp_run<s32>;
     case Type::u64:
-    case Type::b64: return setp_run<u64>;
-    case Type::s64: return setp_run<s64>;
-    case Type::f16: return setp_run<Half>;
-    case Type::bf16: return setp_run<Bf16>;
-    case Type::f32: return setp_run<float>;
-    case Type::f64: return setp_run<double>;
-    case Type::f16x2: return pair_run<Half>;
-    case Type::bf16x2: return pair_run<Bf16>;
-    default: throw Unsupported("comparison of this type");
+    case Type::b64:
+      return setp_run<u64>;
+    case Type::s64:
+      return setp_run<s64>;
+    case Type::f16:
+      return setp_run<Half>;
+    case Type::bf16:
+      return setp_run<Bf16>;
+    case Type::f32:
+      return setp_run<float>;
+    case Type::f64:
+      return setp_run<double>;
+    case Type::f16x2:
+      return pair_run<Half>;
+    case Type::bf16x2:
+      return pair_run<Bf16>;
+    default:
+      throw Unsupported("comparison of this type");
   }
 }
 
 Run set_for(Type type) {
   switch (type) {
     case Type::u16:
-    case Type::b16: return set_run<u16>;
-    case Type::s16: return set_run<s16>;
+    case Type::b16:
+      return set_run<u16>;
+    case Type::s16:
+      return set_run<s16>;
     case Type::u32:
-    case Type::b32: return set_run<u32>;
-    case Type::s32: return set_run<s32>;
+    case Type::b32:
+      return set_run<u32>;
+    case Type::s32:
+      return set_run<s32>;
     case Type::u64:
-    case Type::b64: return set_run<u64>;
-    case Type::s64: return set_run<s64>;
-    case Type::f16: return set_run<Half>;
-    case Type::bf16: return set_run<Bf16>;
-    case Type::f32: return set_run<float>;
-    case Type::f64: return set_run<double>;
-    case Type::f16x2: return pair_run<Half>;
-    case Type::bf16x2: return pair_run<Bf16>;
-    default: throw Unsupported("comparison of this type");
+    case Type::b64:
+      return set_run<u64>;
+    case Type::s64:
+      return set_run<s64>;
+    case Type::f16:
+      return set_run<Half>;
+    case Type::bf16:
+      return set_run<Bf16>;
+    case Type::f32:
+      return set_run<float>;
+    case Type::f64:
+      return set_run<double>;
+    case Type::f16x2:
+      return pair_run<Half>;
+    case Type::bf16x2:
+      return pair_run<Bf16>;
+    default:
+      throw Unsupported("comparison of this type");
   }
 }
 
@@ -250,9 +280,10 @@ void decode_slct(Decoder& d) {
   d.src(3, by);
   const bool wide = ptx::bytes_of(type) == 8;
   if (by == Type::f32) {
-    d.set(wide ? lanewise<u64(u64, u64, float)>([](u64 a, u64 b, float c) { return c >= 0 ? a : b; })
-               : lanewise<u32(u32, u32, float)>([](u32 a, u32 b, float c) { return c >= 0 ? a : b; }),
-          shadow::any);
+    d.set(
+        wide ? lanewise<u64(u64, u64, float)>([](u64 a, u64 b, float c) { return c >= 0 ? a : b; })
+             : lanewise<u32(u32, u32, float)>([](u32 a, u32 b, float c) { return c >= 0 ? a : b; }),
+        shadow::any);
   } else {
     d.set(wide ? lanewise<u64(u64, u64, s32)>([](u64 a, u64 b, s32 c) { return c >= 0 ? a : b; })
                : lanewise<u32(u32, u32, s32)>([](u32 a, u32 b, s32 c) { return c >= 0 ? a : b; }),
@@ -273,10 +304,9 @@ void decode_testp(Decoder& d) {
       [](Warp& w, const Instruction& in) {
         u32 bits = 0;
         for (u32 i = 0; i < 32; ++i) {
-          const int kind =
-              in.src[0].wide
-                  ? std::fpclassify(std::bit_cast<double>(w.quads(in.src[0])[i]))
-                  : std::fpclassify(std::bit_cast<float>(w.words(in.src[0])[i]));
+          const int kind = in.src[0].wide
+                               ? std::fpclassify(std::bit_cast<double>(w.quads(in.src[0])[i]))
+                               : std::fpclassify(std::bit_cast<float>(w.words(in.src[0])[i]));
           const bool holds[] = {kind != FP_NAN && kind != FP_INFINITE,
                                 kind == FP_INFINITE,
                                 kind != FP_NAN,
@@ -294,12 +324,10 @@ void decode_copysign(Decoder& d) {
   const Type type = d.take_type();
   take_operands(d, type, 2);
   constexpr u64 kSign = u64{1} << 63;
-  d.set(type == Type::f64 ? lanewise<u64(u64, u64)>([](u64 a, u64 b) {
-          return (b & ~kSign) | (a & kSign);
-        })
-                          : lanewise<u32(u32, u32)>([](u32 a, u32 b) {
-                              return (b & 0x7FFFFFFFu) | (a & 0x80000000u);
-                            }),
+  d.set(type == Type::f64
+            ? lanewise<u64(u64, u64)>([](u64 a, u64 b) { return (b & ~kSign) | (a & kSign); })
+            : lanewise<u32(u32, u32)>(
+                  [](u32 a, u32 b) { return (b & 0x7FFFFFFFu) | (a & 0x80000000u); }),
         shadow::any);
 }
 

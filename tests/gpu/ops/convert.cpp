@@ -14,20 +14,28 @@ enum Flag : u8 { kFtz = 1, kSat = 2, kRelu = 4, kSatFinite = 8, kToInteger = 16 
 
 double to_double(Type type, u64 bits) {
   switch (type) {
-    case Type::f16: return double{to_float(Half{static_cast<u16>(bits)})};
-    case Type::bf16: return double{to_float(Bf16{static_cast<u16>(bits)})};
+    case Type::f16:
+      return double{to_float(Half{static_cast<u16>(bits)})};
+    case Type::bf16:
+      return double{to_float(Bf16{static_cast<u16>(bits)})};
     case Type::f32:
-    case Type::tf32: return double{std::bit_cast<float>(static_cast<u32>(bits))};
-    default: return std::bit_cast<double>(bits);
+    case Type::tf32:
+      return double{std::bit_cast<float>(static_cast<u32>(bits))};
+    default:
+      return std::bit_cast<double>(bits);
   }
 }
 
 const Format& format_of(Type type) {
   switch (type) {
-    case Type::f16: return kHalfFormat;
-    case Type::bf16: return kBf16Format;
-    case Type::tf32: return kTf32Format;
-    default: return kFloatFormat;
+    case Type::f16:
+      return kHalfFormat;
+    case Type::bf16:
+      return kBf16Format;
+    case Type::tf32:
+      return kTf32Format;
+    default:
+      return kFloatFormat;
   }
 }
 
@@ -35,20 +43,28 @@ const Format& format_of(Type type) {
 u64 bits_of(Type type, double x) {
   const bool nan = x != x;
   switch (type) {
-    case Type::f16: return nan ? 0x7FFF : to_half(static_cast<float>(x)).bits;
-    case Type::bf16: return nan ? 0x7FFF : to_bf16(static_cast<float>(x)).bits;
+    case Type::f16:
+      return nan ? 0x7FFF : to_half(static_cast<float>(x)).bits;
+    case Type::bf16:
+      return nan ? 0x7FFF : to_bf16(static_cast<float>(x)).bits;
     case Type::f32:
-    case Type::tf32: return nan ? kNan32 : std::bit_cast<u32>(static_cast<float>(x));
-    default: return std::bit_cast<u64>(x);
+    case Type::tf32:
+      return nan ? kNan32 : std::bit_cast<u32>(static_cast<float>(x));
+    default:
+      return std::bit_cast<u64>(x);
   }
 }
 
 double to_whole(double x, Rounding rounding) {
   switch (rounding) {
-    case Rounding::nearest: return std::nearbyint(x);
-    case Rounding::zero: return std::trunc(x);
-    case Rounding::down: return std::floor(x);
-    default: return std::ceil(x);
+    case Rounding::nearest:
+      return std::nearbyint(x);
+    case Rounding::zero:
+      return std::trunc(x);
+    case Rounding::down:
+      return std::floor(x);
+    default:
+      return std::ceil(x);
   }
 }
 
@@ -130,16 +146,23 @@ u64 integer_to_float(const Instruction& in, Type from, u64 bits) {
 
 u64 extended(Type type, u64 bits) {
   switch (type) {
-    case Type::s8: return static_cast<u64>(s64{static_cast<s8>(bits)});
-    case Type::s16: return static_cast<u64>(s64{static_cast<s16>(bits)});
-    case Type::s32: return static_cast<u64>(s64{static_cast<s32>(bits)});
+    case Type::s8:
+      return static_cast<u64>(s64{static_cast<s8>(bits)});
+    case Type::s16:
+      return static_cast<u64>(s64{static_cast<s16>(bits)});
+    case Type::s32:
+      return static_cast<u64>(s64{static_cast<s32>(bits)});
     case Type::u8:
-    case Type::b8: return bits & 0xFF;
+    case Type::b8:
+      return bits & 0xFF;
     case Type::u16:
-    case Type::b16: return bits & 0xFFFF;
+    case Type::b16:
+      return bits & 0xFFFF;
     case Type::u32:
-    case Type::b32: return bits & 0xFFFFFFFF;
-    default: return bits;
+    case Type::b32:
+      return bits & 0xFFFFFFFF;
+    default:
+      return bits;
   }
 }
 
@@ -175,7 +198,8 @@ void convert_run(Warp& w, const Instruction& in) {
     } else if (to_float_type) {
       out = integer_to_float(in, from, bits);
     } else {
-      out = extended(in.type, (in.flags & kSat) != 0 ? saturated_integer(from, in.type, bits) : bits);
+      out =
+          extended(in.type, (in.flags & kSat) != 0 ? saturated_integer(from, in.type, bits) : bits);
     }
     u64 mask = register_mask;
     if (in.lanes == 2) mask = 0xFFFF;  // a 16-bit register
@@ -208,8 +232,8 @@ u32 packed_half(Type type, float x, const Instruction& in) {
   if ((in.flags & kSat) != 0) value = saturate(value);
   value = round_to(value, format, static_cast<Rounding>(in.mode));
   if ((in.flags & kSatFinite) != 0 && std::isinf(value)) {
-    value = std::copysign(
-        std::ldexp(2.0 - std::ldexp(1.0, -format.mantissa), format.max_exponent), value);
+    value = std::copysign(std::ldexp(2.0 - std::ldexp(1.0, -format.mantissa), format.max_exponent),
+                          value);
   }
   return static_cast<u32>(bits_of(type == Type::f16x2 ? Type::f16 : Type::bf16, value));
 }
@@ -265,8 +289,7 @@ void fp8_pack_run(Warp& w, const Instruction& in) {
       low = to_float(Half{static_cast<u16>(pair)});
     }
     const auto cut = [&](float x) { return relu && x < 0 ? 0.0f : x; };
-    w.set_value(in.dst[0], lane,
-                u64{to_fp8(cut(high), e4m3)} << 8 | to_fp8(cut(low), e4m3));
+    w.set_value(in.dst[0], lane, u64{to_fp8(cut(high), e4m3)} << 8 | to_fp8(cut(low), e4m3));
   }
 }
 
@@ -299,7 +322,8 @@ void take_rounding(Decoder& d) {
 /// The frequent conversions of integers, vectorised; nullptr for others.
 Run fast_integer(Type to, Type from, const Ref& dst, const Ref& src) {
   if (dst.wide && !src.wide && ptx::bytes_of(to) == 8) {
-    if (from == Type::s32) return lanewise<u64(s32)>([](s32 a) { return static_cast<u64>(s64{a}); });
+    if (from == Type::s32)
+      return lanewise<u64(s32)>([](s32 a) { return static_cast<u64>(s64{a}); });
     if (from == Type::u32) return lanewise<u64(u32)>([](u32 a) { return u64{a}; });
   }
   if (!dst.wide && src.wide && ptx::bytes_of(to) == 4 && ptx::bytes_of(from) == 8) {
@@ -310,11 +334,16 @@ Run fast_integer(Type to, Type from, const Ref& dst, const Ref& src) {
 
 Run fast_float(const Instruction& in, Type to, Type from) {
   if (in.flags != 0 || in.mode != 0) return nullptr;
-  if (to == Type::f32 && from == Type::f16) return lanewise<float(Half)>([](Half a) { return to_float(a); });
-  if (to == Type::f32 && from == Type::bf16) return lanewise<float(Bf16)>([](Bf16 a) { return to_float(a); });
-  if (to == Type::f16 && from == Type::f32) return lanewise<Half(float)>([](float a) { return to_half(a); });
-  if (to == Type::bf16 && from == Type::f32) return lanewise<Bf16(float)>([](float a) { return to_bf16(a); });
-  if (to == Type::f32 && from == Type::s32) return lanewise<float(s32)>([](s32 a) { return static_cast<float>(a); });
+  if (to == Type::f32 && from == Type::f16)
+    return lanewise<float(Half)>([](Half a) { return to_float(a); });
+  if (to == Type::f32 && from == Type::bf16)
+    return lanewise<float(Bf16)>([](Bf16 a) { return to_float(a); });
+  if (to == Type::f16 && from == Type::f32)
+    return lanewise<Half(float)>([](float a) { return to_half(a); });
+  if (to == Type::bf16 && from == Type::f32)
+    return lanewise<Bf16(float)>([](float a) { return to_bf16(a); });
+  if (to == Type::f32 && from == Type::s32)
+    return lanewise<float(s32)>([](s32 a) { return static_cast<float>(a); });
   return nullptr;
 }
 
@@ -350,7 +379,8 @@ void decode_cvt(Decoder& d) {
     d.src(2, Type::f32);
     return d.set(pack_run, pack_shadow);
   }
-  if (ptx::bytes_of(to) == 0 || ptx::bytes_of(from) == 0 || to == Type::b128 || from == Type::b128) {
+  if (ptx::bytes_of(to) == 0 || ptx::bytes_of(from) == 0 || to == Type::b128 ||
+      from == Type::b128) {
     throw Unsupported("conversion between these types");
   }
   d.dst_any(d.operand(0));

@@ -149,14 +149,21 @@ void decode_typed(Decoder& d, Arithmetic op, ptx::Type type) {
     d.set(run, shadow::any);
   };
   switch (op) {
-    case Arithmetic::add: return set(arithmetic_run<Arithmetic::add, T>(in));
-    case Arithmetic::sub: return set(arithmetic_run<Arithmetic::sub, T>(in));
-    case Arithmetic::mul: return set(arithmetic_run<Arithmetic::mul, T>(in));
+    case Arithmetic::add:
+      return set(arithmetic_run<Arithmetic::add, T>(in));
+    case Arithmetic::sub:
+      return set(arithmetic_run<Arithmetic::sub, T>(in));
+    case Arithmetic::mul:
+      return set(arithmetic_run<Arithmetic::mul, T>(in));
     case Arithmetic::mad:
-    case Arithmetic::fma: return set(arithmetic_run<Arithmetic::fma, T>(in));
-    case Arithmetic::div: return set(arithmetic_run<Arithmetic::div, T>(in));
-    case Arithmetic::sqrt: return set(arithmetic_run<Arithmetic::sqrt, T>(in));
-    case Arithmetic::rcp: return set(arithmetic_run<Arithmetic::rcp, T>(in));
+    case Arithmetic::fma:
+      return set(arithmetic_run<Arithmetic::fma, T>(in));
+    case Arithmetic::div:
+      return set(arithmetic_run<Arithmetic::div, T>(in));
+    case Arithmetic::sqrt:
+      return set(arithmetic_run<Arithmetic::sqrt, T>(in));
+    case Arithmetic::rcp:
+      return set(arithmetic_run<Arithmetic::rcp, T>(in));
     case Arithmetic::min:
     case Arithmetic::max: {
       if (d.accept("NaN")) in.flags |= kNan;
@@ -178,7 +185,8 @@ void decode_typed(Decoder& d, Arithmetic op, ptx::Type type) {
     case Arithmetic::neg:
       return set((in.flags & kFtz) != 0 ? lanewise<T(T)>([](T a) { return -flushed<true>(a); })
                                         : lanewise<T(T)>([](T a) { return -a; }));
-    default: throw Unsupported("no such floating-point operation");
+    default:
+      throw Unsupported("no such floating-point operation");
   }
 }
 

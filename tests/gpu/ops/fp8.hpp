@@ -31,8 +31,8 @@ inline u8 to_fp8(float x, bool e4m3) {
   if (x != x) return e4m3 ? 0x7F : 0x7F;
   const Format format = e4m3 ? Format{3, -6, 8} : Format{2, -14, 15};
   const double largest = e4m3 ? 448.0 : 57344.0;
-  double rounded = std::fabs(round_to(double{x}, Format{format.mantissa, format.min_exponent, 20},
-                                      Rounding::nearest));
+  double rounded = std::fabs(
+      round_to(double{x}, Format{format.mantissa, format.min_exponent, 20}, Rounding::nearest));
   if (rounded > largest) rounded = largest;
   if (rounded == 0) return sign;
   int exponent = 0;

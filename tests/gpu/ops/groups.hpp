@@ -4,7 +4,8 @@
 
 namespace gpu::ops {
 
-// One function per group of instructions, each in the file of its name; registry.cpp calls them all.
+// One function per group of instructions, each in the file of its name; registry.cpp calls them
+// all.
 void register_arithmetic(Registry& registry);
 void register_integer(Registry& registry);
 void register_logic(Registry& registry);

@@ -7,12 +7,14 @@ enum Flag : u8 { kFtz = 1, kSat = 2, kNan = 4, kXorSign = 8, kRelu = 16 };
 
 template <class H>
 H narrow(float f) {
-  if constexpr (std::is_same_v<H, Half>) return to_half(f);
-  else return to_bf16(f);
+  if constexpr (std::is_same_v<H, Half>)
+    return to_half(f);
+  else
+    return to_bf16(f);
 }
 
-/// The sum of a product and a number, rounded once. The double sum is exact or sticky enough: its 53
-/// bits hold two more than twice the format's precision beside the product.
+/// The sum of a product and a number, rounded once. The double sum is exact or sticky enough: its
+/// 53 bits hold two more than twice the format's precision beside the product.
 template <class H>
 H fused(H a, H b, H c) {
   const double sum = double{to_float(a)} * double{to_float(b)} + double{to_float(c)};
@@ -100,10 +102,14 @@ void half_run(Warp& w, const Instruction& in) {
 template <Arithmetic op>
 Run run_for(ptx::Type type) {
   switch (type) {
-    case ptx::Type::f16: return half_run<op, Half, false>;
-    case ptx::Type::f16x2: return half_run<op, Half, true>;
-    case ptx::Type::bf16: return half_run<op, Bf16, false>;
-    default: return half_run<op, Bf16, true>;
+    case ptx::Type::f16:
+      return half_run<op, Half, false>;
+    case ptx::Type::f16x2:
+      return half_run<op, Half, true>;
+    case ptx::Type::bf16:
+      return half_run<op, Bf16, false>;
+    default:
+      return half_run<op, Bf16, true>;
   }
 }
 
@@ -126,15 +132,24 @@ void decode_half(Decoder& d, Arithmetic op, ptx::Type type) {
   in.bytes = pair ? 4 : 2;
   const auto set = [&](Run run) { d.set(run, pair ? shadow::any_half : shadow::any); };
   switch (op) {
-    case Arithmetic::add: return set(run_for<Arithmetic::add>(type));
-    case Arithmetic::sub: return set(run_for<Arithmetic::sub>(type));
-    case Arithmetic::mul: return set(run_for<Arithmetic::mul>(type));
-    case Arithmetic::fma: return set(run_for<Arithmetic::fma>(type));
-    case Arithmetic::min: return set(run_for<Arithmetic::min>(type));
-    case Arithmetic::max: return set(run_for<Arithmetic::max>(type));
-    case Arithmetic::abs: return set(run_for<Arithmetic::abs>(type));
-    case Arithmetic::neg: return set(run_for<Arithmetic::neg>(type));
-    default: throw Unsupported("no such operation on half types");
+    case Arithmetic::add:
+      return set(run_for<Arithmetic::add>(type));
+    case Arithmetic::sub:
+      return set(run_for<Arithmetic::sub>(type));
+    case Arithmetic::mul:
+      return set(run_for<Arithmetic::mul>(type));
+    case Arithmetic::fma:
+      return set(run_for<Arithmetic::fma>(type));
+    case Arithmetic::min:
+      return set(run_for<Arithmetic::min>(type));
+    case Arithmetic::max:
+      return set(run_for<Arithmetic::max>(type));
+    case Arithmetic::abs:
+      return set(run_for<Arithmetic::abs>(type));
+    case Arithmetic::neg:
+      return set(run_for<Arithmetic::neg>(type));
+    default:
+      throw Unsupported("no such operation on half types");
   }
 }
 

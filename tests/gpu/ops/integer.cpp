@@ -28,8 +28,8 @@ void decode_clz(Decoder& d) {
         shadow::any);
 }
 
-/// Position of the most significant bit that differs from the sign; -1 if there is none. With .shiftamt
-/// the distance from the top instead.
+/// Position of the most significant bit that differs from the sign; -1 if there is none. With
+/// .shiftamt the distance from the top instead.
 template <class T>
 u32 find_bit(T value, bool shift_amount) {
   using U = std::make_unsigned_t<T>;
@@ -52,11 +52,16 @@ void decode_bfind(Decoder& d) {
   d.dst(0, Type::u32);
   d.src(1, type);
   switch (type) {
-    case Type::u32: return d.set(bfind_run<u32>(shift), shadow::any);
-    case Type::s32: return d.set(bfind_run<s32>(shift), shadow::any);
-    case Type::u64: return d.set(bfind_run<u64>(shift), shadow::any);
-    case Type::s64: return d.set(bfind_run<s64>(shift), shadow::any);
-    default: throw Unsupported("bfind needs an integer type");
+    case Type::u32:
+      return d.set(bfind_run<u32>(shift), shadow::any);
+    case Type::s32:
+      return d.set(bfind_run<s32>(shift), shadow::any);
+    case Type::u64:
+      return d.set(bfind_run<u64>(shift), shadow::any);
+    case Type::s64:
+      return d.set(bfind_run<s64>(shift), shadow::any);
+    default:
+      throw Unsupported("bfind needs an integer type");
   }
 }
 
@@ -106,11 +111,20 @@ void decode_bfe(Decoder& d) {
   d.in().bytes = static_cast<u8>(ptx::bytes_of(type));
   const auto set = [&](Run run) { d.set(run, shadow::extract); };
   switch (type) {
-    case Type::u32: return set(lanewise<u32(u32, u32, u32)>([](u32 a, u32 b, u32 c) { return extract(a, b, c); }));
-    case Type::s32: return set(lanewise<s32(s32, u32, u32)>([](s32 a, u32 b, u32 c) { return extract(a, b, c); }));
-    case Type::u64: return set(lanewise<u64(u64, u32, u32)>([](u64 a, u32 b, u32 c) { return extract(a, b, c); }));
-    case Type::s64: return set(lanewise<s64(s64, u32, u32)>([](s64 a, u32 b, u32 c) { return extract(a, b, c); }));
-    default: throw Unsupported("bfe needs an integer type");
+    case Type::u32:
+      return set(
+          lanewise<u32(u32, u32, u32)>([](u32 a, u32 b, u32 c) { return extract(a, b, c); }));
+    case Type::s32:
+      return set(
+          lanewise<s32(s32, u32, u32)>([](s32 a, u32 b, u32 c) { return extract(a, b, c); }));
+    case Type::u64:
+      return set(
+          lanewise<u64(u64, u32, u32)>([](u64 a, u32 b, u32 c) { return extract(a, b, c); }));
+    case Type::s64:
+      return set(
+          lanewise<s64(s64, u32, u32)>([](s64 a, u32 b, u32 c) { return extract(a, b, c); }));
+    default:
+      throw Unsupported("bfe needs an integer type");
   }
 }
 
@@ -133,9 +147,10 @@ void decode_bfi(Decoder& d) {
   d.src(3, Type::u32);
   d.src(4, Type::u32);
   d.in().bytes = static_cast<u8>(ptx::bytes_of(type));
-  d.set(type == Type::b64
-            ? lanewise<u64(u64, u64, u32, u32)>([](u64 a, u64 b, u32 c, u32 e) { return inserted(a, b, c, e); })
-            : lanewise<u32(u32, u32, u32, u32)>([](u32 a, u32 b, u32 c, u32 e) { return inserted(a, b, c, e); }),
+  d.set(type == Type::b64 ? lanewise<u64(u64, u64, u32, u32)>(
+                                [](u64 a, u64 b, u32 c, u32 e) { return inserted(a, b, c, e); })
+                          : lanewise<u32(u32, u32, u32, u32)>(
+                                [](u32 a, u32 b, u32 c, u32 e) { return inserted(a, b, c, e); }),
         shadow::insert);
 }
 
@@ -164,7 +179,8 @@ void decode_24(Decoder& d) {
   if (!high) d.expect("lo");
   const Type type = d.take_type();
   take_operands(d, type, adds ? 3 : 2);
-  if (type != Type::u32 && type != Type::s32) throw Unsupported("24-bit products are of 32-bit types");
+  if (type != Type::u32 && type != Type::s32)
+    throw Unsupported("24-bit products are of 32-bit types");
   d.in().mode = static_cast<u8>((high ? 1 : 0) | (type == Type::s32 ? 2 : 0));
   d.set(
       [](Warp& w, const Instruction& in) {
@@ -175,8 +191,8 @@ void decode_24(Decoder& d) {
           return static_cast<u32>((in.mode & 1) != 0 ? x * y >> 16 : x * y);
         };
         if constexpr (adds) {
-          each_active<u32, u32, u32, u32>(
-              w, in, [&](u32 a, u32 b, u32 c) { return product(a, b) + c; });
+          each_active<u32, u32, u32, u32>(w, in,
+                                          [&](u32 a, u32 b, u32 c) { return product(a, b) + c; });
         } else {
           each_active<u32, u32, u32>(w, in, product);
         }
@@ -187,7 +203,8 @@ void decode_24(Decoder& d) {
 template <class T>
 T distance(T a, T b, T c) {
   using U = std::make_unsigned_t<T>;
-  const U apart = a < b ? static_cast<U>(b) - static_cast<U>(a) : static_cast<U>(a) - static_cast<U>(b);
+  const U apart =
+      a < b ? static_cast<U>(b) - static_cast<U>(a) : static_cast<U>(a) - static_cast<U>(b);
   return static_cast<T>(static_cast<U>(apart + static_cast<U>(c)));
 }
 
@@ -195,12 +212,29 @@ void decode_sad(Decoder& d) {
   const Type type = d.take_type();
   take_operands(d, type, 3);
   switch (type) {
-    case Type::u16: return d.set(lanewise<u16(u16, u16, u16)>([](u16 a, u16 b, u16 c) { return static_cast<u16>((a < b ? b - a : a - b) + c); }), shadow::any);
-    case Type::u32: return d.set(lanewise<u32(u32, u32, u32)>([](u32 a, u32 b, u32 c) { return distance(a, b, c); }), shadow::any);
-    case Type::s32: return d.set(lanewise<s32(s32, s32, s32)>([](s32 a, s32 b, s32 c) { return distance(a, b, c); }), shadow::any);
-    case Type::u64: return d.set(lanewise<u64(u64, u64, u64)>([](u64 a, u64 b, u64 c) { return distance(a, b, c); }), shadow::any);
-    case Type::s64: return d.set(lanewise<s64(s64, s64, s64)>([](s64 a, s64 b, s64 c) { return distance(a, b, c); }), shadow::any);
-    default: throw Unsupported("sad of this type");
+    case Type::u16:
+      return d.set(lanewise<u16(u16, u16, u16)>([](u16 a, u16 b, u16 c) {
+                     return static_cast<u16>((a < b ? b - a : a - b) + c);
+                   }),
+                   shadow::any);
+    case Type::u32:
+      return d.set(
+          lanewise<u32(u32, u32, u32)>([](u32 a, u32 b, u32 c) { return distance(a, b, c); }),
+          shadow::any);
+    case Type::s32:
+      return d.set(
+          lanewise<s32(s32, s32, s32)>([](s32 a, s32 b, s32 c) { return distance(a, b, c); }),
+          shadow::any);
+    case Type::u64:
+      return d.set(
+          lanewise<u64(u64, u64, u64)>([](u64 a, u64 b, u64 c) { return distance(a, b, c); }),
+          shadow::any);
+    case Type::s64:
+      return d.set(
+          lanewise<s64(s64, s64, s64)>([](s64 a, s64 b, s64 c) { return distance(a, b, c); }),
+          shadow::any);
+    default:
+      throw Unsupported("sad of this type");
   }
 }
 
@@ -213,7 +247,8 @@ void decode_dot(Decoder& d) {
   const Type b = d.take_type();
   d.dst(0, Type::b32);
   for (std::size_t i = 1; i < 4; ++i) d.src(i, Type::b32);
-  d.in().mode = static_cast<u8>((a == Type::s32 ? 1 : 0) | (b == Type::s32 ? 2 : 0) | (high ? 4 : 0));
+  d.in().mode =
+      static_cast<u8>((a == Type::s32 ? 1 : 0) | (b == Type::s32 ? 2 : 0) | (high ? 4 : 0));
   d.set(
       [](Warp& w, const Instruction& in) {
         each_active<u32, u32, u32, u32>(w, in, [&](u32 x, u32 y, u32 c) {
@@ -244,8 +279,7 @@ void decode_bmsk(Decoder& d) {
           return static_cast<u32>(((u64{1} << (b & 31)) - 1) << (a & 31));
         })
               : lanewise<u32(u32, u32)>([](u32 a, u32 b) {
-                  return a >= 32 ? 0u
-                                 : static_cast<u32>(((u64{1} << std::min(b, 32u)) - 1) << a);
+                  return a >= 32 ? 0u : static_cast<u32>(((u64{1} << std::min(b, 32u)) - 1) << a);
                 }),
         shadow::any);
 }
@@ -306,9 +340,10 @@ void decode_carry(Decoder& d, bool subtracts, bool takes, bool multiplies, Type 
   take_operands(d, type, multiplies ? 3 : 2);
   if (takes) d.src_ref(d.carry());
   if (sets) d.dst_ref(d.carry());
-  const Run run = multiplies ? (takes ? carry_run<false, true, true> : carry_run<false, false, true>)
-                  : subtracts ? (takes ? carry_run<true, true, false> : carry_run<true, false, false>)
-                              : (takes ? carry_run<false, true, false> : carry_run<false, false, false>);
+  const Run run =
+      multiplies  ? (takes ? carry_run<false, true, true> : carry_run<false, false, true>)
+      : subtracts ? (takes ? carry_run<true, true, false> : carry_run<true, false, false>)
+                  : (takes ? carry_run<false, true, false> : carry_run<false, false, false>);
   d.set(run, carry_shadow);
 }
 

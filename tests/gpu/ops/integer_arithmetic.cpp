@@ -12,9 +12,8 @@ using Wrapping = std::make_unsigned_t<T>;
 template <class T>
 using Twice = std::conditional_t<
     sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, s32, u32>,
-    std::conditional_t<
-        sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, s64, u64>,
-        std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
+    std::conditional_t<sizeof(T) == 4, std::conditional_t<std::is_signed_v<T>, s64, u64>,
+                       std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>>>;
 
 template <class T>
 T low_product(T a, T b) {
@@ -97,7 +96,8 @@ void decode_plain(Decoder& d, Arithmetic op, ptx::Type type) {
                    shadow::any);
     case Arithmetic::neg:
       return d.set(lanewise<T(T)>([](T a) { return difference<T>(0, a); }), shadow::smear);
-    default: throw Unsupported("no such integer operation");
+    default:
+      throw Unsupported("no such integer operation");
   }
 }
 
@@ -143,25 +143,39 @@ void decode_integer(Decoder& d, Arithmetic op, ptx::Type type) {
   using ptx::Type;
   if (op == Arithmetic::mul || op == Arithmetic::mad) {
     switch (type) {
-      case Type::u16: return decode_product<u16>(d, op, type, Type::u32);
-      case Type::s16: return decode_product<s16>(d, op, type, Type::s32);
-      case Type::u32: return decode_product<u32>(d, op, type, Type::u64);
-      case Type::s32: return decode_product<s32>(d, op, type, Type::s64);
-      case Type::u64: return decode_product<u64>(d, op, type, Type::none);
-      case Type::s64: return decode_product<s64>(d, op, type, Type::none);
-      default: throw Unsupported("mul and mad need an integer type");
+      case Type::u16:
+        return decode_product<u16>(d, op, type, Type::u32);
+      case Type::s16:
+        return decode_product<s16>(d, op, type, Type::s32);
+      case Type::u32:
+        return decode_product<u32>(d, op, type, Type::u64);
+      case Type::s32:
+        return decode_product<s32>(d, op, type, Type::s64);
+      case Type::u64:
+        return decode_product<u64>(d, op, type, Type::none);
+      case Type::s64:
+        return decode_product<s64>(d, op, type, Type::none);
+      default:
+        throw Unsupported("mul and mad need an integer type");
     }
   }
   switch (type) {
-    case Type::u16: return decode_plain<u16>(d, op, type);
-    case Type::s16: return decode_plain<s16>(d, op, type);
+    case Type::u16:
+      return decode_plain<u16>(d, op, type);
+    case Type::s16:
+      return decode_plain<s16>(d, op, type);
     case Type::u32:
-    case Type::b32: return decode_plain<u32>(d, op, type);
-    case Type::s32: return decode_plain<s32>(d, op, type);
+    case Type::b32:
+      return decode_plain<u32>(d, op, type);
+    case Type::s32:
+      return decode_plain<s32>(d, op, type);
     case Type::u64:
-    case Type::b64: return decode_plain<u64>(d, op, type);
-    case Type::s64: return decode_plain<s64>(d, op, type);
-    default: throw Unsupported("no arithmetic on type ." + std::string(ptx::to_string(type)));
+    case Type::b64:
+      return decode_plain<u64>(d, op, type);
+    case Type::s64:
+      return decode_plain<s64>(d, op, type);
+    default:
+      throw Unsupported("no arithmetic on type ." + std::string(ptx::to_string(type)));
   }
 }
 

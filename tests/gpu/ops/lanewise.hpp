@@ -69,8 +69,8 @@ template <class T>
 void commit(Warp& w, Ref dst, const u32* lanes);
 void commit(Warp& w, Ref dst, const u64* lanes);
 
-/// An instruction whose lanes are independent: F maps a lane's sources to its result. It is compiled
-/// twice, for any x86-64 and for AVX2 with FMA.
+/// An instruction whose lanes are independent: F maps a lane's sources to its result. It is
+/// compiled twice, for any x86-64 and for AVX2 with FMA.
 template <class Signature, class F>
 struct Lanewise;
 
@@ -107,13 +107,14 @@ Run lanewise(F) {
   return host_is_wide() ? &Lanewise<Signature, F>::wide : &Lanewise<Signature, F>::plain;
 }
 
-/// Like lanewise for operations whose steps the host must not vectorise or duplicate: one lane at a time,
-/// with the instruction at hand for its modifiers; only active lanes are computed.
+/// Like lanewise for operations whose steps the host must not vectorise or duplicate: one lane at a
+/// time, with the instruction at hand for its modifiers; only active lanes are computed.
 template <class R, class... A, class F>
 void each_active(Warp& w, const Instruction& in, F f) {
   const std::tuple<Lanes<A>...> src = [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::tuple<Lanes<A>...>{lanes_of<A>(w, in.src[I])...};
-  }(std::index_sequence_for<A...>{});
+  }
+  (std::index_sequence_for<A...>{});
   for (u32 set = w.active; set != 0; set &= set - 1) {
     const int i = std::countr_zero(set);
     const R result = std::apply([&](const auto&... s) { return f(s[i]...); }, src);

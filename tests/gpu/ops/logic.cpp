@@ -52,10 +52,14 @@ void decode_logic(Decoder& d) {
                      : op == Logic::disjunction ? shadow::bit_or
                                                 : shadow::bit_xor;
   switch (ptx::bytes_of(type)) {
-    case 2: return d.set(logic_run<op, u16>(), shadow);
-    case 4: return d.set(logic_run<op, u32>(), shadow);
-    case 8: return d.set(logic_run<op, u64>(), shadow);
-    default: throw Unsupported("logic on this type");
+    case 2:
+      return d.set(logic_run<op, u16>(), shadow);
+    case 4:
+      return d.set(logic_run<op, u32>(), shadow);
+    case 8:
+      return d.set(logic_run<op, u64>(), shadow);
+    default:
+      throw Unsupported("logic on this type");
   }
 }
 
@@ -63,10 +67,14 @@ void decode_cnot(Decoder& d) {
   const Type type = d.take_type();
   take_operands(d, type, 1);
   switch (ptx::bytes_of(type)) {
-    case 2: return d.set(lanewise<u16(u16)>([](u16 a) -> u16 { return a == 0 ? 1 : 0; }), shadow::any);
-    case 4: return d.set(lanewise<u32(u32)>([](u32 a) -> u32 { return a == 0 ? 1 : 0; }), shadow::any);
-    case 8: return d.set(lanewise<u64(u64)>([](u64 a) -> u64 { return a == 0 ? 1 : 0; }), shadow::any);
-    default: throw Unsupported("cnot of this type");
+    case 2:
+      return d.set(lanewise<u16(u16)>([](u16 a) -> u16 { return a == 0 ? 1 : 0; }), shadow::any);
+    case 4:
+      return d.set(lanewise<u32(u32)>([](u32 a) -> u32 { return a == 0 ? 1 : 0; }), shadow::any);
+    case 8:
+      return d.set(lanewise<u64(u64)>([](u64 a) -> u64 { return a == 0 ? 1 : 0; }), shadow::any);
+    default:
+      throw Unsupported("cnot of this type");
   }
 }
 
@@ -122,10 +130,23 @@ void decode_shift(Decoder& d) {
                      : is_signed ? shadow::shift_right_signed
                                  : shadow::shift_right;
   switch (ptx::bytes_of(type)) {
-    case 2: return d.set(left ? shift_left_run<u16>() : is_signed ? shift_right_run<s16>() : shift_right_run<u16>(), shadow);
-    case 4: return d.set(left ? shift_left_run<u32>() : is_signed ? shift_right_run<s32>() : shift_right_run<u32>(), shadow);
-    case 8: return d.set(left ? shift_left_run<u64>() : is_signed ? shift_right_run<s64>() : shift_right_run<u64>(), shadow);
-    default: throw Unsupported("shift of this type");
+    case 2:
+      return d.set(left        ? shift_left_run<u16>()
+                   : is_signed ? shift_right_run<s16>()
+                               : shift_right_run<u16>(),
+                   shadow);
+    case 4:
+      return d.set(left        ? shift_left_run<u32>()
+                   : is_signed ? shift_right_run<s32>()
+                               : shift_right_run<u32>(),
+                   shadow);
+    case 8:
+      return d.set(left        ? shift_left_run<u64>()
+                   : is_signed ? shift_right_run<s64>()
+                               : shift_right_run<u64>(),
+                   shadow);
+    default:
+      throw Unsupported("shift of this type");
   }
 }
 
@@ -190,9 +211,8 @@ void decode_prmt(Decoder& d) {
   d.in().mode = static_cast<u8>(mode);
   d.set(
       [](Warp& w, const Instruction& in) {
-        each_active<u32, u32, u32, u32>(w, in, [&](u32 a, u32 b, u32 c) {
-          return permuted(a, b, mode_selectors(in.mode, c));
-        });
+        each_active<u32, u32, u32, u32>(
+            w, in, [&](u32 a, u32 b, u32 c) { return permuted(a, b, mode_selectors(in.mode, c)); });
       },
       shadow::any);
 }

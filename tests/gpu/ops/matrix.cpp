@@ -11,8 +11,9 @@ namespace {
 using ptx::Operand;
 using ptx::Type;
 
-// mma.sync: D (m x n) = A (m x k) B (k x n) + C. Lane l is in group g = l / 4 and is number t = l % 4 of it.
-// Fragment layouts: PTX manual, "Matrix Fragments for mma.m16n8k8", "...k16", "...k4", "m8n8k4".
+// mma.sync: D (m x n) = A (m x k) B (k x n) + C. Lane l is in group g = l / 4 and is number t = l %
+// 4 of it. Fragment layouts: PTX manual, "Matrix Fragments for mma.m16n8k8", "...k16", "...k4",
+// "m8n8k4".
 
 /// Where element `i` of a lane's fragment lies.
 struct Place {
@@ -39,8 +40,11 @@ Place place_of_a(Layout layout, u32 lane, u32 i) {
       row = g + (i % 2 == 1 ? 8 : 0);
       column = t + (i >= 2 ? 4 : 0);
       break;
-    case Layout::tf32_k4: row = g + (i == 1 ? 8 : 0); break;
-    case Layout::double_k4: break;
+    case Layout::tf32_k4:
+      row = g + (i == 1 ? 8 : 0);
+      break;
+    case Layout::double_k4:
+      break;
   }
   return {static_cast<u8>(row), static_cast<u8>(column)};
 }
@@ -49,10 +53,17 @@ Place place_of_b(Layout layout, u32 lane, u32 i) {
   const u32 g = lane / 4, t = lane % 4;
   u32 row = t;
   switch (layout) {
-    case Layout::half_k16: row = 2 * t + i % 2 + (i >= 2 ? 8 : 0); break;
-    case Layout::half_k8: row = 2 * t + i; break;
-    case Layout::tf32_k8: row = t + (i == 1 ? 4 : 0); break;
-    default: break;
+    case Layout::half_k16:
+      row = 2 * t + i % 2 + (i >= 2 ? 8 : 0);
+      break;
+    case Layout::half_k8:
+      row = 2 * t + i;
+      break;
+    case Layout::tf32_k8:
+      row = t + (i == 1 ? 4 : 0);
+      break;
+    default:
+      break;
   }
   return {static_cast<u8>(row), static_cast<u8>(g)};
 }
@@ -68,11 +79,16 @@ struct Counts {
 
 constexpr Counts counts_of(Layout layout) {
   switch (layout) {
-    case Layout::half_k16: return {16, 8, 4, 4};
-    case Layout::half_k8: return {8, 4, 2, 4};
-    case Layout::tf32_k8: return {8, 4, 2, 4};
-    case Layout::tf32_k4: return {4, 2, 1, 4};
-    default: return {4, 1, 1, 2};
+    case Layout::half_k16:
+      return {16, 8, 4, 4};
+    case Layout::half_k8:
+      return {8, 4, 2, 4};
+    case Layout::tf32_k8:
+      return {8, 4, 2, 4};
+    case Layout::tf32_k4:
+      return {4, 2, 1, 4};
+    default:
+      return {4, 1, 1, 2};
   }
 }
 
@@ -352,9 +368,8 @@ void decode_mma(Decoder& d) {
     if (shape == 2) throw Unsupported("m16n8k4 of this type");
     layout = shape == 0 ? Layout::half_k16 : Layout::half_k8;
     const bool bf16 = type_a == Type::bf16;
-    run = shape == 0
-              ? (bf16 ? product_run<1, Layout::half_k16> : product_run<0, Layout::half_k16>)
-              : (bf16 ? product_run<1, Layout::half_k8> : product_run<0, Layout::half_k8>);
+    run = shape == 0 ? (bf16 ? product_run<1, Layout::half_k16> : product_run<0, Layout::half_k16>)
+                     : (bf16 ? product_run<1, Layout::half_k8> : product_run<0, Layout::half_k8>);
   } else {
     throw Unsupported("mma of this type");
   }

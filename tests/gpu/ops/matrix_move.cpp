@@ -12,8 +12,8 @@ using ptx::Operand;
 using ptx::Space;
 using ptx::Type;
 
-// An 8 x 8 matrix of 16-bit elements as a warp holds it: lane i has row i / 4, columns 2 (i % 4) and the
-// next (PTX manual, "ldmatrix"); transposed: column i / 4, rows 2 (i % 4) and the next.
+// An 8 x 8 matrix of 16-bit elements as a warp holds it: lane i has row i / 4, columns 2 (i % 4)
+// and the next (PTX manual, "ldmatrix"); transposed: column i / 4, rows 2 (i % 4) and the next.
 using Matrix = std::array<std::array<u16, 8>, 8>;
 
 struct Elements {

@@ -87,8 +87,12 @@ void load_run(Warp& w, const Instruction& in) {
   note_strong(w, in, access, true);
   for (u32 e = 0; e < in.lanes; ++e) {
     switch (in.bytes) {
-      case 1: load_element<u8>(w, in, access, e); break;
-      case 2: load_element<u16>(w, in, access, e); break;
+      case 1:
+        load_element<u8>(w, in, access, e);
+        break;
+      case 2:
+        load_element<u16>(w, in, access, e);
+        break;
       case 4:
         if (access.lanes == ~0u && !in.dst[e].wide) {
           load_words(w, in, access, e);
@@ -96,7 +100,8 @@ void load_run(Warp& w, const Instruction& in) {
           load_element<u32>(w, in, access, e);
         }
         break;
-      default: load_element<u64>(w, in, access, e);
+      default:
+        load_element<u64>(w, in, access, e);
     }
   }
   if ((in.flags & kAcquire) != 0) {
@@ -123,10 +128,14 @@ void store_element(Warp& w, const Instruction& in, const Access& access, u32 e) 
 template <class F>
 void by_size(u8 bytes, F f) {
   switch (bytes) {
-    case 1: return f(u8{});
-    case 2: return f(u16{});
-    case 4: return f(u32{});
-    default: return f(u64{});
+    case 1:
+      return f(u8{});
+    case 2:
+      return f(u16{});
+    case 4:
+      return f(u32{});
+    default:
+      return f(u64{});
   }
 }
 

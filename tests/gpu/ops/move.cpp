@@ -52,8 +52,8 @@ void clock_run(Warp& w, const Instruction& in) {
 bool decode_clock(Decoder& d, Type type) {
   const Operand& from = d.operand(1);
   if (from.kind != Operand::Kind::special) return false;
-  const bool low = from.name == "%clock" || from.name == "%clock64" || from.name == "%globaltimer" ||
-                   from.name == "%globaltimer_lo";
+  const bool low = from.name == "%clock" || from.name == "%clock64" ||
+                   from.name == "%globaltimer" || from.name == "%globaltimer_lo";
   const bool high = from.name == "%clock_hi" || from.name == "%globaltimer_hi";
   if (!low && !high) return false;
   d.dst(0, type);
@@ -105,10 +105,14 @@ void decode_mov(Decoder& d) {
 
 Address window_of(Space space) {
   switch (space) {
-    case Space::shared: return kSharedWindow;
-    case Space::local: return kLocalWindow;
-    case Space::param: return kParamWindow;
-    default: return 0;
+    case Space::shared:
+      return kSharedWindow;
+    case Space::local:
+      return kLocalWindow;
+    case Space::param:
+      return kParamWindow;
+    default:
+      return 0;
   }
 }
 
@@ -152,10 +156,10 @@ void decode_isspacep(Decoder& d) {
         u32 bits = 0;
         for (u32 lane = 0; lane < 32; ++lane) {
           const Address window = w.value(in.src[0], lane) & kWindowMask;
-          const bool in_window = in.space == Space::global || in.space == Space::constant
-                                     ? window != kSharedWindow && window != kLocalWindow &&
-                                           window != kParamWindow
-                                     : window == window_of(in.space);
+          const bool in_window =
+              in.space == Space::global || in.space == Space::constant
+                  ? window != kSharedWindow && window != kLocalWindow && window != kParamWindow
+                  : window == window_of(in.space);
           if (in_window && in.space != Space::constant) bits |= 1u << lane;
         }
         w.set_predicate(in.dst[0], bits);

@@ -13,16 +13,24 @@ double round_to(double x, const Format& format, Rounding rounding) {
   const double rest = scaled - whole;
   bool up = false;
   switch (rounding) {
-    case Rounding::nearest: up = rest > 0.5 || (rest == 0.5 && std::fmod(whole, 2.0) != 0); break;
-    case Rounding::zero: break;
-    case Rounding::down: up = negative && rest > 0; break;
-    case Rounding::up: up = !negative && rest > 0; break;
-    case Rounding::away: up = rest >= 0.5; break;
+    case Rounding::nearest:
+      up = rest > 0.5 || (rest == 0.5 && std::fmod(whole, 2.0) != 0);
+      break;
+    case Rounding::zero:
+      break;
+    case Rounding::down:
+      up = negative && rest > 0;
+      break;
+    case Rounding::up:
+      up = !negative && rest > 0;
+      break;
+    case Rounding::away:
+      up = rest >= 0.5;
+      break;
   }
   if (up) whole += 1;
   const double result = std::ldexp(whole, unit);
-  const double largest =
-      std::ldexp(2.0 - std::ldexp(1.0, -format.mantissa), format.max_exponent);
+  const double largest = std::ldexp(2.0 - std::ldexp(1.0, -format.mantissa), format.max_exponent);
   double limited = result;
   if (result > largest) {
     const bool to_infinity = rounding == Rounding::nearest || rounding == Rounding::away ||

@@ -53,9 +53,15 @@ std::string formatted(Warp& w, u32 lane, u64 format_address, u64 arguments) {
     std::erase_if(spec, [](char c) { return c == 'l' || c == 'h' || c == 'z'; });
     char text[512] = "";
     switch (kind) {
-      case '%': std::snprintf(text, sizeof text, "%%"); break;
-      case 'c': std::snprintf(text, sizeof text, spec.c_str(), static_cast<int>(next(4))); break;
-      case 's': std::snprintf(text, sizeof text, spec.c_str(), read_text(w, lane, next(8)).c_str()); break;
+      case '%':
+        std::snprintf(text, sizeof text, "%%");
+        break;
+      case 'c':
+        std::snprintf(text, sizeof text, spec.c_str(), static_cast<int>(next(4)));
+        break;
+      case 's':
+        std::snprintf(text, sizeof text, spec.c_str(), read_text(w, lane, next(8)).c_str());
+        break;
       case 'p':
         std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(next(8)));
         break;
@@ -72,7 +78,8 @@ std::string formatted(Warp& w, u32 lane, u64 format_address, u64 arguments) {
           std::snprintf(text, sizeof text, spec.c_str(), static_cast<int>(next(4)));
         }
         break;
-      default: std::snprintf(text, sizeof text, spec.c_str(), std::bit_cast<double>(next(8)));
+      default:
+        std::snprintf(text, sizeof text, spec.c_str(), std::bit_cast<double>(next(8)));
     }
     out += text;
     i = end;

@@ -77,7 +77,8 @@ void lop3(Warp& w, const Instruction& in) {
     // a bit is undefined if some choice of the undefined inputs changes it
     u64 zeros = 0, ones = 0;
     for (u32 i = 0; i < 8; ++i) {
-      const u64 possible = ((i & 4 ? a : ~a) | ua) & ((i & 2 ? b : ~b) | ub) & ((i & 1 ? c : ~c) | uc);
+      const u64 possible =
+          ((i & 4 ? a : ~a) | ua) & ((i & 2 ? b : ~b) | ub) & ((i & 1 ? c : ~c) | uc);
       ((in.mode >> i & 1) != 0 ? ones : zeros) |= possible;
     }
     return zeros & ones;
@@ -105,8 +106,7 @@ void sub(Warp& w, const Instruction& in) {
 }
 
 void smear(Warp& w, const Instruction& in) {
-  each_lane(w, in,
-            [&](u32 lane) { return smeared(all_sources(w, in, lane)) & width_of(w, in); });
+  each_lane(w, in, [&](u32 lane) { return smeared(all_sources(w, in, lane)) & width_of(w, in); });
 }
 
 void multiply(Warp& w, const Instruction& in) {
@@ -134,8 +134,8 @@ void shift(Warp& w, const Instruction& in, F f) {
   each_lane(w, in, [&](u32 lane) {
     if (w.undefined_bits(in.src[1], lane) != 0) return width_of(w, in);
     const unsigned bits = 8u * in.bytes;
-    const auto amount = static_cast<unsigned>(
-        std::min<u64>(w.value(in.src[1], lane) & 0xFFFFFFFFu, bits));
+    const auto amount =
+        static_cast<unsigned>(std::min<u64>(w.value(in.src[1], lane) & 0xFFFFFFFFu, bits));
     return f(w.undefined_bits(in.src[0], lane) & width_of(w, in), amount, bits) & width_of(w, in);
   });
 }
@@ -214,7 +214,8 @@ void extract(Warp& w, const Instruction& in) {
     if (length == 0 || start >= 64) return u64{0};
     u64 field = u >> start;
     if (length < 64) field &= (u64{1} << length) - 1;
-    const bool sign_undefined = ptx::is_signed(in.type) && length < 64 && (field >> (length - 1) & 1);
+    const bool sign_undefined =
+        ptx::is_signed(in.type) && length < 64 && (field >> (length - 1) & 1);
     return sign_undefined ? field | ~((u64{1} << length) - 1) : field;
   });
 }
@@ -266,12 +267,19 @@ void compare(Warp& w, const Instruction& in) {
       bool known = false;
       switch (in.mode & 7) {  // lt 1, eq 2, gt 4
         case 2:
-        case 5: known = differ; break;
+        case 5:
+          known = differ;
+          break;
         case 1:
-        case 6: known = below || not_below; break;
+        case 6:
+          known = below || not_below;
+          break;
         case 4:
-        case 3: known = above || not_above; break;
-        default: known = true;
+        case 3:
+          known = above || not_above;
+          break;
+        default:
+          known = true;
       }
       if (!known) doubt |= 1u << lane;
     }

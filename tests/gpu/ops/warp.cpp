@@ -218,12 +218,23 @@ void redux_run(Warp& w, const Instruction& in) {
       result = x;
     } else {
       switch (in.mode) {
-        case kAdd: result += x; break;
-        case kMin: result = less ? x : result; break;
-        case kMax: result = less ? result : x; break;
-        case kAnd: result &= x; break;
-        case kOr: result |= x; break;
-        default: result ^= x;
+        case kAdd:
+          result += x;
+          break;
+        case kMin:
+          result = less ? x : result;
+          break;
+        case kMax:
+          result = less ? result : x;
+          break;
+        case kAnd:
+          result &= x;
+          break;
+        case kOr:
+          result |= x;
+          break;
+        default:
+          result ^= x;
       }
     }
     first = false;

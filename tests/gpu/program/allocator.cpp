@@ -21,11 +21,12 @@ struct Interval {
   std::uint32_t begin = ~0u;
   std::uint32_t end = 0;
   bool wide = false;
+  bool predicate = false;
 };
 
 /// Liveness by data flow over stretches, then linear scan over one interval per register: from the
-/// first to the last place where it is alive on any path. A register read before it is written is alive
-/// from the start, so it keeps a place of its own, undefined until the first write.
+/// first to the last place where it is alive on any path. A register read before it is written is
+/// alive from the start, so it keeps a place of its own, undefined until the first write.
 class RegisterAllocation {
  public:
   RegisterAllocation(Function& function, std::uint32_t virtuals)
@@ -131,6 +132,11 @@ class RegisterAllocation {
     }
   }
 
+  void set_kind(const Ref& ref) {
+    intervals_[ref.unit].wide |= ref.wide;
+    intervals_[ref.unit].predicate |= ref.predicate;
+  }
+
   void extend(std::uint32_t reg, std::uint32_t at) {
     intervals_[reg].begin = std::min(intervals_[reg].begin, at);
     intervals_[reg].end = std::max(intervals_[reg].end, at);
@@ -157,20 +163,20 @@ class RegisterAllocation {
             function_.code[i],
             [&](const Ref& r) {
               extend(r.unit, 2 * i + 1);
-              intervals_[r.unit].wide |= r.wide;
+              set_kind(r);
             },
             [&](const Ref& r, bool) {
-              // results never share a place with sources: an instruction may write the first before it
-              // reads the second
+              // results never share a place with sources: an instruction may write the first before
+              // it reads the second
               extend(r.unit, 2 * i + 1);
               extend(r.unit, 2 * i + 2);
-              intervals_[r.unit].wide |= r.wide;
+              set_kind(r);
             });
       }
     }
     for (const Function::SpecialSlot& slot : function_.specials) {
       if (intervals_[slot.ref.unit].begin != ~0u) extend(slot.ref.unit, 0);
-      intervals_[slot.ref.unit].wide = slot.ref.wide;
+      set_kind(slot.ref);
     }
   }
 
@@ -186,17 +192,22 @@ class RegisterAllocation {
     places_.assign(virtuals_, 0);
     const auto later = [](const Interval& a, const Interval& b) { return a.end > b.end; };
     std::priority_queue<Interval, std::vector<Interval>, decltype(later)> alive(later);
-    std::vector<std::uint32_t> free_narrow, free_wide;
+    // lanes that went different ways are at different places of the program, so places are shared
+    // only between registers that keep a lane's value in the same words: three kinds
+    std::vector<std::uint32_t> free_narrow, free_wide, free_predicates;
+    const auto free_of = [&](const Interval& i) -> std::vector<std::uint32_t>& {
+      return i.predicate ? free_predicates : i.wide ? free_wide : free_narrow;
+    };
     std::uint32_t top = 0;
     int pressure = 0;
     for (const Interval& interval : order) {
       while (!alive.empty() && alive.top().end < interval.begin) {
         const Interval& old = alive.top();
-        (old.wide ? free_wide : free_narrow).push_back(places_[old.reg]);
+        free_of(old).push_back(places_[old.reg]);
         pressure -= old.wide ? 2 : 1;
         alive.pop();
       }
-      auto& free = interval.wide ? free_wide : free_narrow;
+      auto& free = free_of(interval);
       if (!free.empty()) {
         places_[interval.reg] = free.back();
         free.pop_back();

@@ -56,11 +56,7 @@ void run_unsupported(Warp& warp, const Instruction& in) { run_unsupported_instru
 
 Decoder::Decoder(const ptx::Module& module, const ptx::Function& source, const Symbols& symbols,
                  Function& out, std::uint32_t shared_start)
-    : module_(module),
-      source_(source),
-      symbols_(symbols),
-      out_(out),
-      shared_end_(shared_start) {
+    : module_(module), source_(source), symbols_(symbols), out_(out), shared_end_(shared_start) {
   for (const ptx::Register& r : source.registers) {
     Ref ref;
     ref.unit = static_cast<std::uint32_t>(places_.size());
@@ -200,9 +196,7 @@ const Operand& Decoder::operand(std::size_t i) const {
 
 bool Decoder::is_sink(std::size_t i) const { return operand(i).kind == Operand::Kind::sink; }
 
-bool Decoder::is_literal(std::size_t i) const {
-  return operand(i).kind == Operand::Kind::integer;
-}
+bool Decoder::is_literal(std::size_t i) const { return operand(i).kind == Operand::Kind::integer; }
 
 std::int64_t Decoder::literal(std::size_t i) const {
   if (!is_literal(i)) throw Unsupported("expected an integer literal");
@@ -246,7 +240,8 @@ Ref Decoder::constant(std::uint64_t bits, bool wide) {
     Ref& ref = it->second;
     ref.bank = Ref::constants;
     ref.wide = wide;
-    if (wide && out_.constants.size() / 32 % 2 != 0) out_.constants.resize(out_.constants.size() + 32);
+    if (wide && out_.constants.size() / 32 % 2 != 0)
+      out_.constants.resize(out_.constants.size() + 32);
     ref.unit = static_cast<std::uint32_t>(out_.constants.size() / 32);
     for (int lane = 0; lane < 32; ++lane) {
       out_.constants.push_back(static_cast<std::uint32_t>(bits));
@@ -309,11 +304,10 @@ void Decoder::src(const Operand& operand, Type type) {
       return;
     }
     case Operand::Kind::f64:
-      srcs_.push_back(
-          wide ? constant(operand.bits, true)
-               : constant(std::bit_cast<std::uint32_t>(
-                              static_cast<float>(std::bit_cast<double>(operand.bits))),
-                          false));
+      srcs_.push_back(wide ? constant(operand.bits, true)
+                           : constant(std::bit_cast<std::uint32_t>(
+                                          static_cast<float>(std::bit_cast<double>(operand.bits))),
+                                      false));
       return;
     case Operand::Kind::special:
       srcs_.push_back(special(operand.name));

@@ -26,14 +26,14 @@ struct Symbols {
     std::uint64_t address;
     bool is_dynamic = false;  ///< extern shared: known only at the launch
   };
-  std::map<std::string_view, Entry> variables;               ///< global, const, shared
-  std::map<std::string_view, Function*> functions;           ///< with bodies
+  std::map<std::string_view, Entry> variables;                ///< global, const, shared
+  std::map<std::string_view, Function*> functions;            ///< with bodies
   std::map<std::string_view, const ptx::Function*> declared;  ///< all of them
   const std::map<std::string, std::string>* aliases = nullptr;
 };
 
-/// Decodes the statements of one function. An instruction's Decode function asks it for the modifiers
-/// and operands of the current statement.
+/// Decodes the statements of one function. An instruction's Decode function asks it for the
+/// modifiers and operands of the current statement.
 class Decoder {
  public:
   Decoder(const ptx::Module& module, const ptx::Function& source, const Symbols& symbols,
@@ -88,8 +88,8 @@ class Decoder {
   Ref carry();
   /// A source that holds the same value in all lanes.
   Ref constant(std::uint64_t bits, bool wide);
-  /// [base + offset]: sets in().offset, in().local_frame and adds the base as the next source (a constant
-  /// where the base is a symbol). Returns the space of the symbol (generic for registers).
+  /// [base + offset]: sets in().offset, in().local_frame and adds the base as the next source (a
+  /// constant where the base is a symbol). Returns the space of the symbol (generic for registers).
   ptx::Space address(const ptx::Operand& operand);
   /// The value of an integer literal operand; throws where it is none.
   std::int64_t literal(std::size_t i) const;
@@ -127,8 +127,8 @@ class Decoder {
   const ptx::Function& source_;
   const Symbols& symbols_;
   Function& out_;
-  std::map<std::string_view, Function::Area, std::less<>> frame_;          ///< local and param variables
-  std::map<std::string_view, std::uint32_t> shared_;          ///< address of static shared variables
+  std::map<std::string_view, Function::Area, std::less<>> frame_;  ///< local and param variables
+  std::map<std::string_view, std::uint32_t> shared_;  ///< address of static shared variables
   std::map<std::string_view, std::uint32_t> kernel_parameters_;
   std::map<std::pair<int, std::uint64_t>, Ref> special_slots_;
   std::map<std::pair<std::uint64_t, bool>, Ref> constants_;
@@ -141,11 +141,11 @@ class Decoder {
   std::vector<Ref> dsts_, srcs_;
   std::vector<Pending> pending_;
   std::vector<Ref> places_;  ///< virtual registers: width and kind by unit
-
 };
 
-/// Gives the virtual registers of a decoded function places, so that those not alive at the same time
-/// share one. Sets Function::units and Function::pressure. `virtuals`: number of virtual registers.
+/// Gives the virtual registers of a decoded function places, so that those not alive at the same
+/// time share one. Sets Function::units and Function::pressure. `virtuals`: number of virtual
+/// registers.
 void allocate_registers(Function& function, std::uint32_t virtuals);
 
 }  // namespace gpu

@@ -13,8 +13,8 @@ struct Instruction;
 /// Executes an instruction for the active lanes of a warp.
 using Run = void (*)(Warp&, const Instruction&);
 
-/// Where an operand's 32 lanes lie: a unit is 32 words of 32 bits (64-bit values take two, so they start
-/// at an even unit; a predicate is one word, a bit per lane).
+/// Where an operand's 32 lanes lie: a unit is 32 words of 32 bits (64-bit values take two, so they
+/// start at an even unit; a predicate is one word, a bit per lane).
 struct Ref {
   enum Bank : std::uint8_t { registers, constants };
   std::uint32_t unit = 0;
@@ -37,7 +37,7 @@ struct Instruction {
   std::uint8_t src_count = 0;
   bool guarded = false;
   Ref guard;
-  bool effect = false;  ///< its guard must be defined: it changes more than registers
+  bool effect = false;       ///< its guard must be defined: it changes more than registers
   bool local_frame = false;  ///< its address counts from the function's frame in local memory
   Flow flow = Flow::next;
 
@@ -47,10 +47,10 @@ struct Instruction {
   std::uint8_t lanes = 1;  ///< elements of a vector access
   std::uint8_t mode = 0;
   std::uint8_t flags = 0;
-  std::uint32_t target = 0;  ///< of a branch
-  std::int64_t offset = 0;   ///< added to an address
+  std::uint32_t target = 0;        ///< of a branch
+  std::int64_t offset = 0;         ///< added to an address
   std::int64_t second_offset = 0;  ///< of an instruction with two addresses
-  std::uint32_t extra = 0;   ///< index into a table of the function
+  std::uint32_t extra = 0;         ///< index into a table of the function
   const Function* function = nullptr;
 };
 

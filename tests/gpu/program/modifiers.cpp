@@ -30,9 +30,8 @@ int Decoder::accept_one(std::initializer_list<std::string_view> modifiers) {
 }
 
 bool Decoder::has_type() const {
-  return std::any_of(modifiers_.begin(), modifiers_.end(), [](std::string_view m) {
-    return ptx::type_of(m) != ptx::Type::none;
-  });
+  return std::any_of(modifiers_.begin(), modifiers_.end(),
+                     [](std::string_view m) { return ptx::type_of(m) != ptx::Type::none; });
 }
 
 ptx::Type Decoder::take_type() {

@@ -147,12 +147,13 @@ class Loader {
       const ptx::Variable& variable = *initial_[i];
       std::vector<std::uint8_t> bytes = variable.initial;
       for (const ptx::Variable::Pointer& pointer : variable.pointers) {
-        const std::uint64_t value =
-            (address_of(pointer.symbol, variable.line) + static_cast<std::uint64_t>(pointer.offset)) >>
-            pointer.shift;
+        const std::uint64_t value = (address_of(pointer.symbol, variable.line) +
+                                     static_cast<std::uint64_t>(pointer.offset)) >>
+                                    pointer.shift;
         std::memcpy(bytes.data() + pointer.at, &value, pointer.bytes);
       }
-      if (!bytes.empty()) out_.memory->copy_in(out_.variables[i].address, bytes.data(), bytes.size());
+      if (!bytes.empty())
+        out_.memory->copy_in(out_.variables[i].address, bytes.data(), bytes.size());
     }
   }
 

@@ -87,7 +87,8 @@ void ModuleReader::read_function_directives(Function& function) {
       take_integer("a count");
     } else if (accept(".pragma")) {
       skip_statement();
-    } else if (!accept(".noreturn") && !accept(".explicitcluster") && !accept(".blocksareclusters")) {
+    } else if (!accept(".noreturn") && !accept(".explicitcluster") &&
+               !accept(".blocksareclusters")) {
       return;
     }
   }

@@ -47,9 +47,7 @@ std::int64_t TokenReader::take_integer(const char* what) {
   return static_cast<std::int64_t>(literal.bits);
 }
 
-void TokenReader::fail(const std::string& message) const {
-  throw ParseError(peek().line, message);
-}
+void TokenReader::fail(const std::string& message) const { throw ParseError(peek().line, message); }
 
 void TokenReader::read_literal(Operand& out) {
   bool negative = false;
