@@ -104,7 +104,7 @@ class FusedBlock {
   Panel<Real> panel_at(int p) const {
     const std::int64_t row = std::int64_t{p} * plan_.panel_rows;
     return {plan_.panel_vectors,
-            s_.queries + row * ((problem_.head_dim + 1) / 2 * 2),
+            s_.queries + row * packed_depth(problem_.head_dim),
             s_.out + row * problem_.head_dim_v,
             s_.max + row,
             s_.sum + row,
@@ -127,6 +127,7 @@ class FusedBlock {
       const KeyRange keys = {std::max(tile.begin, seen.begin / 32 * 32),
                              std::min(tile.end, seen.end)};
       if (keys.empty()) continue;
+      if (keys.end < tile.end) excluded_ = true;  // a pair may reach past the panel's last key
       const TilePlace place = place_of(p, keys);
       const Visibility visibility = look(p, place);
       if (visibility == Visibility::none) continue;

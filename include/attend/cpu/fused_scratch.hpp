@@ -65,7 +65,7 @@ struct FusedScratch {
   void for_each_piece(const Problem& problem, const FusedPlan& plan, Visit&& visit) {
     const std::int64_t rows = plan.block_rows;
     const std::int64_t width = plan.panel_rows;
-    visit(queries, (problem.head_dim + 1) / 2 * 2 * rows);
+    visit(queries, packed_depth(problem.head_dim) * rows);
     visit(out, problem.head_dim_v * rows);
     visit(max, rows);
     visit(sum, rows);

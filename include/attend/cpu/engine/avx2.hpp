@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -26,6 +27,7 @@ struct Layer {
   using Real = float;
   static constexpr int kLanes = 8;
   static constexpr int kMaxVectors = 3;
+  static constexpr int kStep = 1;  // elements of the inner dimension that a product takes at once
   using Vector = __m256;
   using Factor = __m256;
   using Mask = __m256;  // the sign bit of a lane counts
@@ -173,6 +175,7 @@ struct Layer {
 };
 
 #include "exp2.inl"
+#include "pack.inl"
 #include "product.inl"
 #include "rows.inl"
 #include "softmax.inl"

@@ -8,6 +8,7 @@
 #include "../../core/error.hpp"
 #include "avx2.hpp"
 #include "avx512.hpp"
+#include "avx512_bf16.hpp"
 #include "portable.hpp"
 
 /// @file
@@ -18,30 +19,38 @@ namespace attend::cpu {
 
 /// Tile engines, from the plainest to the most demanding.
 enum class Engine {
-  portable,  ///< the compiler's own vectors; any architecture
-  avx2,      ///< 8 floats; AVX2, FMA, F16C
-  avx512,    ///< 16 floats; F, BW, DQ, VL
+  emulated_bf16,  ///< the logic of avx512_bf16 in plain C++, for tests; never chosen by itself
+  portable,       ///< the compiler's own vectors; any architecture
+  avx2,           ///< 8 floats; AVX2, FMA, F16C
+  avx512,         ///< 16 floats; F, BW, DQ, VL
+  avx512_bf16,    ///< vdpbf16ps for bfloat16, else as avx512
 };
 
 /// As `ATTEND_ENGINE` has it.
 constexpr const char* name(Engine engine) {
   switch (engine) {
+    case Engine::emulated_bf16:
+      return "emulated_bf16";
     case Engine::portable:
       return "portable";
     case Engine::avx2:
       return "avx2";
     case Engine::avx512:
       return "avx512";
+    case Engine::avx512_bf16:
+      return "avx512_bf16";
   }
   return "unknown";
 }
 
 /// All engines, best last.
-constexpr Engine kEngines[] = {Engine::portable, Engine::avx2, Engine::avx512};
+constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::portable, Engine::avx2,
+                               Engine::avx512, Engine::avx512_bf16};
 
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {
   switch (engine) {
+    case Engine::emulated_bf16:
     case Engine::portable:
       return true;
 #if defined(__x86_64__)
@@ -51,6 +60,8 @@ inline bool available(Engine engine) {
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("fma");
+    case Engine::avx512_bf16:
+      return available(Engine::avx512) && __builtin_cpu_supports("avx512bf16");
 #endif
     default:
       return false;
@@ -115,12 +126,20 @@ class EngineOverride {
 template <class T>
 const Kernels<T>& kernels_of(Engine engine) {
   static constexpr Kernels<T> kPortable = portable::table<T>();
+  if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+    static constexpr Kernels<T> kEmulatedBf16 = portable::pair_table();
+    if (engine == Engine::emulated_bf16) return kEmulatedBf16;
+#if defined(__x86_64__)
+    static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table();
+    if (engine == Engine::avx512_bf16) return kAvx512Bf16;
+#endif
+  }
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<RealOf<T>, float>) {
     static constexpr Kernels<T> kAvx512 = avx512::table<T>();
     static constexpr Kernels<T> kAvx2 = avx2::table<T>();
     if (engine == Engine::avx2) return kAvx2;
-    if (engine == Engine::avx512) return kAvx512;
+    if (engine == Engine::avx512 || engine == Engine::avx512_bf16) return kAvx512;
   }
 #endif
   static_cast<void>(engine);

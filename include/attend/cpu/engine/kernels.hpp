@@ -159,6 +159,9 @@ struct Kernels {
   void (*attend_rows)(const RowTile<T>& tile, const RowPanel<Real>& panel);
 };
 
+/// Elements per query in `Panel::queries`, padding included, in any engine.
+constexpr std::int64_t packed_depth(std::int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
+
 /// Bytes that `pack_keys` or `pack_values` may write for so many keys and columns, in any engine.
 template <class T>
 constexpr std::int64_t packed_bytes(std::int64_t keys, std::int64_t columns) {

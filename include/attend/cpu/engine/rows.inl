@@ -11,6 +11,15 @@ ATTEND_INLINE typename L::Vector load_part(const T* from, std::int64_t count) {
   return L::load(part);
 }
 
+/// Asks for a key's row before it is needed. While a tile's keys are read its values are on their
+/// way, and then the next tile's keys: memory never waits for the arithmetic.
+template <class T>
+ATTEND_INLINE void prefetch_row(const KeyTile<T>& tile, std::int64_t key) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  const T* const row = tile.data + key * tile.key_stride;
+  for (std::int64_t c = 0; c < tile.columns; c += kLine) __builtin_prefetch(row + c);
+}
+
 /// Dot products of kRows queries with all keys of the tile; kLanes of them are summed at a time.
 template <class L, int kRows, class T>
 void row_scores(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel, int first_row) {
@@ -23,6 +32,7 @@ void row_scores(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel,
     for (int g = 0; g < kKeys; ++g) {  // past the end the last key is read again
       const std::int64_t j = key + g < tile.k.keys ? key + g : tile.k.keys - 1;
       from[g] = tile.k.data + j * tile.k.key_stride;
+      if (first_row == 0) prefetch_row(tile.v, j);
     }
     typename L::Vector sum[L::kLanes];
     ATTEND_UNROLL for (int n = 0; n < L::kLanes; ++n) sum[n] = L::zero();
@@ -117,6 +127,7 @@ ATTEND_INLINE void row_values_block(const RowTile<T>& tile, const RowPanel<typen
     ATTEND_UNROLL for (int n = 0; n < kVectors; ++n) {
       v[n] = part == 0 ? L::load(from + n * L::kLanes) : load_part<L>(from, part);
     }
+    if (first_row == 0 && column == 0) prefetch_row(tile.k, tile.k.keys + key);
     ATTEND_UNROLL for (int r = 0; r < kRows; ++r) {
       const typename L::Vector weight = L::set1(p[r * kRowTileKeys + key]);
       ATTEND_UNROLL for (int n = 0; n < kVectors; ++n) {

@@ -91,6 +91,17 @@ void drop(const Tile<typename L::Real>& tile, std::int64_t lane, std::int64_t wi
   }
 }
 
+/// Takes probabilities of a column of vectors, key 2 t beside key 2 t + 1 (0 past the last), to the
+/// pairs that the product with V reads.
+template <class L>
+void pair_probabilities(const Tile<typename L::Real>& tile, std::int64_t lane, std::int64_t width) {
+  for (std::int64_t key = 0; key < tile.keys; key += 2) {
+    const typename L::Real* const at = tile.scores + key * width + lane;
+    L::store_pairs(tile.probabilities, key / 2 * width + lane, L::load(at),
+                   key + 1 < tile.keys ? L::load(at + width) : L::zero());
+  }
+}
+
 /// Scores of one column of vectors become probabilities against the panel's new maximum; `rescale`
 /// (one vector) is what sums taken so far must be multiplied by.
 template <class L>
@@ -110,26 +121,29 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
   const Vector base = L::select(L::equal(new_max, lowest), L::zero(), new_max);
   const Vector factor = exp2<L>(L::multiply(L::subtract(old_max, base), scale));
 
+  // Where nothing comes between, probabilities go straight to the pairs.
+  const bool to_pairs = L::kStep == 2 && tile.dropout == nullptr;
   Vector sum[2] = {L::zero(), L::zero()};
-  std::int64_t key = 0;
-  for (; key + 2 <= tile.keys; key += 2) {
+  for (std::int64_t key = 0; key < tile.keys; key += 2) {
+    Vector p[2];
     ATTEND_UNROLL for (int n = 0; n < 2; ++n) {
+      p[n] = L::zero();
+      if (n == 1 && key + 1 == tile.keys) continue;
       Real* const at = scores + (key + n) * width;
       // The maximum is subtracted before anything that could overflow.
-      const Vector p = exp2<L>(L::multiply(L::subtract(L::load(at), base), scale));
-      sum[n] = L::add(sum[n], p);
-      L::store(at, p);
+      p[n] = exp2<L>(L::multiply(L::subtract(L::load(at), base), scale));
+      sum[n] = L::add(sum[n], p[n]);
+      if (!to_pairs) L::store(at, p[n]);
     }
-  }
-  for (; key < tile.keys; ++key) {
-    Real* const at = scores + key * width;
-    const Vector p = exp2<L>(L::multiply(L::subtract(L::load(at), base), scale));
-    sum[0] = L::add(sum[0], p);
-    L::store(at, p);
+    if constexpr (L::kStep == 2) {
+      if (to_pairs) L::store_pairs(tile.probabilities, key / 2 * width + lane, p[0], p[1]);
+    }
   }
   const Vector old_sum = L::multiply(L::load(panel.sum + lane), factor);
   L::store(panel.sum + lane, L::add(old_sum, L::add(sum[0], sum[1])));
   L::store(panel.max + lane, new_max);
   L::store(rescale + lane, factor);
-  if (tile.dropout != nullptr) drop<L>(tile, lane, width);
+  if (tile.dropout == nullptr) return;
+  drop<L>(tile, lane, width);
+  if constexpr (L::kStep == 2) pair_probabilities<L>(tile, lane, width);
 }
