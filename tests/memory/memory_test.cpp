@@ -1,0 +1,135 @@
+// How much memory a call takes beside its arguments: every allocation of the program is counted,
+// whoever makes it (operator new, Eigen's aligned malloc, the standard library).
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <atomic>
+#include <attend/attend.hpp>
+#include <cerrno>
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void __libc_free(void*);
+}
+
+namespace {
+
+std::atomic<std::int64_t> held{0}, peak{0};
+
+void* count(void* memory) {
+  if (memory == nullptr) return memory;
+  const auto size = static_cast<std::int64_t>(malloc_usable_size(memory));
+  const std::int64_t now = held.fetch_add(size) + size;
+  std::int64_t most = peak.load();
+  while (now > most && !peak.compare_exchange_weak(most, now)) {
+  }
+  return memory;
+}
+void uncount(void* memory) {
+  if (memory != nullptr) held -= static_cast<std::int64_t>(malloc_usable_size(memory));
+}
+
+}  // namespace
+
+// glibc's own names: these take their place in the whole program.
+extern "C" {
+void* malloc(std::size_t size) { return count(__libc_malloc(size)); }
+void* calloc(std::size_t n, std::size_t size) { return count(__libc_calloc(n, size)); }
+void* realloc(void* old, std::size_t size) {
+  uncount(old);
+  return count(__libc_realloc(old, size));
+}
+void* memalign(std::size_t alignment, std::size_t size) {
+  return count(__libc_memalign(alignment, size));
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  return count(__libc_memalign(alignment, size));
+}
+int posix_memalign(void** result, std::size_t alignment, std::size_t size) {
+  void* const memory = count(__libc_memalign(alignment, size));
+  if (memory == nullptr) return ENOMEM;
+  *result = memory;
+  return 0;
+}
+void free(void* memory) {
+  uncount(memory);
+  __libc_free(memory);
+}
+}
+
+namespace {
+
+// Greatest number of bytes held during a call, beyond those held before it.
+template <class T>
+std::int64_t extra(bool flash, std::int64_t len_q, std::int64_t len_k,
+                   const attend::Call<T>& call = {}) {
+  const std::vector<T> row(64, T(0.5f));
+  const attend::View<const T, 4> q(row.data(), {1, 2, len_q, 64}, {0, 0, 0, 1});
+  const attend::View<const T, 4> k(row.data(), {1, 2, len_k, 64}, {0, 0, 0, 1});
+  std::vector<T> memory(static_cast<std::size_t>(2 * len_q * 64));
+  const attend::View<T, 4> out(memory.data(), {1, 2, len_q, 64});
+  const attend::Attend<T> attention{{.flash = flash}};
+  attention.forward_into(out, q, k, k, call);  // pools and tables are made once
+  const std::int64_t before = held;
+  peak = before;
+  attention.forward_into(out, q, k, k, call);
+  return peak - before;
+}
+
+TEST(Memory, AllocationsAreCounted) {
+  const std::int64_t before = held;
+  {
+    const std::vector<char> a(1000);
+    const Eigen::VectorXf b(1000);
+    EXPECT_GE(held - before, 5000);
+  }
+  EXPECT_EQ(held, before);
+}
+
+// The math path holds the scores; this also shows that the measure sees them.
+TEST(Memory, MathGrowsWithTheScores) {
+  EXPECT_GE(extra<float>(false, 256, 2048), 256 * 2048 * 4);
+  EXPECT_GE(extra<float>(false, 256, 4096), 256 * 4096 * 4);
+}
+
+template <class T>
+void check_fused() {
+  const std::int64_t small = extra<T>(true, 256, 2048);
+  // Keys cost nothing.
+  EXPECT_LE(extra<T>(true, 256, 8192), small + 4096);
+  EXPECT_LE(extra<T>(true, 256, 32768), small + 4096);
+  // Queries cost at most in proportion.
+  EXPECT_LE(extra<T>(true, 1024, 2048), 4 * small + 4096);
+  // Nothing near the score matrix.
+  EXPECT_LE(extra<T>(true, 2048, 8192), 2048 * 8192 * 4 / 16);
+}
+
+TEST(Memory, FusedDoesNotGrowWithTheKeysFloat) { check_fused<float>(); }
+TEST(Memory, FusedDoesNotGrowWithTheKeysDouble) { check_fused<double>(); }
+TEST(Memory, FusedDoesNotGrowWithTheKeysHalf) { check_fused<Eigen::half>(); }
+TEST(Memory, FusedDoesNotGrowWithTheKeysBfloat16) { check_fused<Eigen::bfloat16>(); }
+
+TEST(Memory, FusedVariantsNeither) {
+  const float zero = 0;
+  const bool keep = true;
+  for (const std::int64_t len_k : {2048, 16384}) {
+    const attend::View<const float, 4> bias(&zero, {1, 2, 256, len_k}, {0, 0, 0, 0});
+    const attend::View<const bool, 4> mask(&keep, {1, 2, 256, len_k}, {0, 0, 0, 0});
+    EXPECT_LE(
+        extra<float>(
+            true, 256, len_k,
+            {.softcap = 2, .bias = bias, .mask = mask, .causal = attend::Causal::bottom_right}),
+        4 << 20);
+  }
+}
+
+// Decoding cuts the keys into parts, and keeps a row for each.
+TEST(Memory, DecodingKeepsOneRowPerPart) {
+  EXPECT_LE(extra<float>(true, 1, 100000), 1 << 20);
+  EXPECT_LE(extra<float>(true, 1, 1000000), 1 << 20);
+}
+
+}  // namespace
