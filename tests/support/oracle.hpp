@@ -196,8 +196,7 @@ Row<Arithmetic> row(const Problem& p, Index b, Index h, Index i) {
     if (p.alibi) {
       const double slope = p.alibi->shape.size() == 1 ? p.alibi->at({h}) : p.alibi->at({b, h});
       const Position distance = position(p, b, i) - j;
-      s = round(s -
-                static_cast<Real>(slope) * static_cast<Real>(distance < 0 ? -distance : distance));
+      s -= static_cast<Real>(slope) * static_cast<Real>(distance < 0 ? -distance : distance);
     }
     r.biased.push_back(s);
     if (p.score) s = static_cast<Real>(p.score(static_cast<double>(s), {b, h, i, j}));
