@@ -24,8 +24,10 @@ class Bytes {
   std::uint8_t next() { return at_ < size_ ? data_[at_++] : 0; }
   /// 0 <= value < bound
   int below(int bound) { return next() % bound; }
+  /// low <= value <= high
   Index from(Index low, Index high) {
-    const int wide = next() + 256 * next();
+    const int low_byte = next();
+    const int wide = low_byte + 256 * next();
     return low + wide % (high - low + 1);
   }
   template <class... Values>
@@ -44,10 +46,10 @@ Case decode(Bytes& bytes) {
   c.batch = bytes.below(4);
   c.heads_kv = bytes.below(4);
   c.heads = c.heads_kv * bytes.pick(1, 2, 3);
-  c.len_q = bytes.pick(bytes.from(0, 8), bytes.from(0, 70));
-  c.len_k = bytes.pick(bytes.from(0, 8), bytes.from(0, 140), bytes.from(0, 300));
-  c.head_dim = bytes.from(1, 40);
-  c.head_dim_v = bytes.pick(Index{0}, bytes.from(1, 40));
+  c.len_q = bytes.from(0, bytes.pick(4, 12, 70));
+  c.len_k = bytes.from(0, bytes.pick(4, 20, 80, 300));
+  c.head_dim = bytes.from(1, bytes.pick(8, 40));
+  c.head_dim_v = bytes.from(0, bytes.pick(0, 40));  // 0: as head_dim
   c.scale = bytes.pick(0., 0.5, -1., 1e-3, 3.);
   c.softcap = bytes.pick(0., 0., 0.5, 20.);
   c.bias = static_cast<support::Bias>(bytes.below(support::kBiases));
@@ -58,11 +60,12 @@ Case decode(Bytes& bytes) {
                         support::Causal::bottom_right, support::Causal::offset);
   if (c.causal == support::Causal::offset) {
     for (Index b = 0; b < c.batch; ++b)
-      c.offset.push_back(bytes.pick(bytes.from(-80, 300), Index{1} << 40, -(Index{1} << 40)));
+      c.offset.push_back(bytes.pick(Index{0}, Index{1} << 40, -(Index{1} << 40)) +
+                         bytes.from(-80, 300));
     if (c.batch == 0) c.causal = support::Causal::top_left;
   }
-  c.left = bytes.pick(Index{-1}, bytes.from(0, 80), Index{1} << 62);
-  c.right = bytes.pick(Index{-1}, bytes.from(0, 80), Index{1} << 62);
+  c.left = bytes.pick(Index{-1}, Index{1} << 62, bytes.from(0, 80));
+  c.right = bytes.pick(Index{-1}, Index{1} << 62, bytes.from(0, 80));
   // A distance of 2^40 times a slope leaves nothing of the score in a float.
   for (const Index offset : c.offset)
     if (offset > 10000 || offset < -10000) c.alibi = support::Alibi::none;
@@ -97,7 +100,7 @@ template <class T>
 void check(const Case& c, const char* type) {
   const oracle::Problem problem = support::problem<T>(c);
   const support::Sample<T> sample(problem, c.layout);
-  const support::Reference<T> reference(problem);
+  const support::Reference<T> reference(problem, SIZE_MAX);
   for (const cross::NamedPath<T>& path : cross::host_paths<T>()) {
     const support::Answer answer = support::run<T>(path.run, sample);
     const auto out = support::within(answer.out, reference.out, kSlack * reference.allowed_out);

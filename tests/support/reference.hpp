@@ -13,7 +13,8 @@ struct Reference : oracle::Forward {
 
   double allowed_out, allowed_lse;
 
-  explicit Reference(const oracle::Problem& problem) : oracle::Forward(oracle::forward(problem)) {
+  explicit Reference(const oracle::Problem& problem, std::size_t few = 1000)
+      : oracle::Forward(oracle::forward(problem)) {
     // An error in a logit of size s is one of s roundings in its probability. (Vast logits come
     // from the bias alone, which is exact.)
     double logits = 1;
@@ -23,8 +24,8 @@ struct Reference : oracle::Forward {
         greatest_size(problem.v) / (problem.dropout < 1 ? 1 - problem.dropout : 1);
     const oracle::Forward plain = oracle::forward<Plain<T>>(problem);
     const oracle::Forward plain_sums = oracle::forward<PlainSums<T>>(problem);
-    allowed_out = allowance<T>(out, plain.out, 2, logits * values);
-    allowed_lse = allowance<Real>(lse, plain_sums.lse, 2, logits);
+    allowed_out = allowance<T>(out, plain.out, 2, logits * values, few);
+    allowed_lse = allowance<Real>(lse, plain_sums.lse, 2, logits, few);
   }
 };
 

@@ -51,15 +51,15 @@ double storage_error(const std::vector<double>& oracle) {
 /// `factor` is 2 for results and 3 for gradients. Infinite if the textbook computation itself fails
 /// where the oracle doesn't: then it can't serve as a yardstick.
 ///
-/// The greatest error of few numbers says little: the textbook may be right by luck. So below a
-/// thousand of them it counts as at least four roundings of `size`, the size of the terms that the
-/// results are sums of.
+/// The greatest error of few numbers says little: the textbook may be right by luck. So where there
+/// are fewer than `few` it counts as at least four roundings of `size`, the size of the terms that
+/// the results are sums of.
 template <class T>
 double allowance(const std::vector<double>& oracle, const std::vector<double>& plain, double factor,
-                 double size = 0) {
+                 double size = 0, std::size_t few = 1000) {
   using Real = typename Plain<T>::Real;
   double yardstick = difference(plain, oracle).greatest;
-  if (oracle.size() < 1000)
+  if (oracle.size() < few)
     yardstick = std::max(yardstick, 4 * double{std::numeric_limits<Real>::epsilon()} * size);
   return factor * yardstick + 2 * storage_error<T>(oracle);
 }
