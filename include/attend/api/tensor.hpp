@@ -47,11 +47,12 @@ auto as_view(X& x) {
   constexpr int kRank = Eigen::internal::array_size<typename X::Dimensions>::value;
   Extents<kRank> extents{};
   Strides<kRank> strides{};
+  const Eigen::DSizes<Eigen::Index, kRank> sizes(x.dimensions());
   std::int64_t step = 1;
   for (int n = 0; n < kRank; ++n) {
     const int axis = static_cast<int>(X::Layout) == Eigen::RowMajor ? kRank - 1 - n : n;
     const auto at = static_cast<std::size_t>(axis);
-    extents[at] = static_cast<std::int64_t>(x.dimensions()[at]);
+    extents[at] = sizes[at];
     strides[at] = step;
     step *= extents[at];
   }
