@@ -23,9 +23,9 @@ struct Dim3 {
 };
 
 struct LaunchConfig {
-  Dim3 grid;
-  Dim3 block;
-  Dim3 cluster;  ///< in blocks; 1 x 1 x 1: no clusters
+  Dim3 grid = {};
+  Dim3 block = {};
+  Dim3 cluster = {};  ///< in blocks; 1 x 1 x 1: no clusters
   std::size_t dynamic_shared_bytes = 0;
   bool cooperative = false;  ///< all blocks must be resident at once
 };
@@ -51,9 +51,10 @@ struct LaunchOptions {
   bool perturb = true;            ///< approximations off by a little, mma sums in another order
   bool keep_going = false;        ///< failures become reports and the launch goes on
   std::size_t max_reports = 100;  ///< that are kept with keep_going
-  std::uint64_t step_limit = 400'000'000;       ///< warp instructions per block before "deadlock"
-  int threads = 0;                              ///< host threads; 0: all cores
-  std::function<void(std::string_view)> print;  ///< for printf in kernels; none: standard output
+  std::uint64_t step_limit = 400'000'000;  ///< warp instructions per block before "deadlock"
+  int threads = 0;                         ///< host threads; 0: all cores
+  std::function<void(std::string_view)> print =
+      {};  ///< for printf in kernels; none: standard output
 };
 
 struct LaunchResult {

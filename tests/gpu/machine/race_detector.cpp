@@ -53,6 +53,15 @@ RaceDetector::Conflict RaceDetector::check_readers(const Record& r, const Thread
   return {};
 }
 
+/// Two strong accesses don't race, but volatile ones of one warp do.
+bool RaceDetector::excused(const Record& r, const Thread& now, Strength strength) {
+  if (strength == Strength::weak || (r.write != Write::strong && r.write != Write::within_block)) {
+    return false;
+  }
+  const bool both_volatile = strength == Strength::within_block && r.write == Write::within_block;
+  return !both_volatile || warp_of(r) != now.warp;
+}
+
 template <class Visit>
 RaceDetector::Conflict RaceDetector::each_record(std::uint32_t offset, std::uint32_t bytes,
                                                  bool unify, Visit visit) {
@@ -96,10 +105,10 @@ RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t offset, std:
     Conflict conflict;
     if (r.write == Write::in_flight) {
       conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
-    } else if (!(strength == Strength::strong && r.write == Write::strong)) {
+    } else if (!excused(r, now, strength)) {
       conflict = check_write(r, now);
     }
-    if (strength == Strength::strong) return conflict;
+    if (strength != Strength::weak) return conflict;
     const std::uint32_t warp_bit = 1u << now.warp;
     const std::uint32_t lane_bit = 1u << now.lane;
     if (r.read_warps == warp_bit && r.read_time == time_ && r.read_clock == mine.clock) {
@@ -156,12 +165,15 @@ RaceDetector::Conflict RaceDetector::write(Thread now, std::uint32_t offset, std
     Conflict conflict;
     if (r.write == Write::in_flight) {
       conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
-    } else if (!same_value && !(strength == Strength::strong && r.write == Write::strong)) {
+    } else if (!same_value && !excused(r, now, strength)) {
       conflict = check_write(r, now);
       if (conflict.kind != Conflict::Kind::none) conflict.kind = Conflict::Kind::write_after_write;
     }
     if (conflict.kind == Conflict::Kind::none && !same_value) conflict = check_readers(r, now);
-    set_write(r, now, strength == Strength::strong ? Write::strong : Write::weak);
+    set_write(r, now,
+              strength == Strength::strong         ? Write::strong
+              : strength == Strength::within_block ? Write::within_block
+                                                   : Write::weak);
     return conflict;
   });
 }

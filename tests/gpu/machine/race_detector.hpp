@@ -10,8 +10,9 @@
 namespace gpu {
 
 /// How strongly an access is ordered: weak ones race with everything unordered, strong ones
-/// (volatile, relaxed, atomic) only with weak ones.
-enum class Strength : std::uint8_t { weak, strong };
+/// (relaxed, atomic) only with weak ones. Volatile ones are strong between warps, where they make
+/// flags; within a warp they are as weak as any: it is bar.warp.sync that orders lanes.
+enum class Strength : std::uint8_t { weak, within_block, strong };
 
 /// Finds accesses to shared memory that nothing orders, by vector clocks of warps and lanes (after
 /// FastTrack: Flanagan and Freund, PLDI 2009). What orders accesses: the program order of a thread,
@@ -55,7 +56,7 @@ class RaceDetector {
   void strong_read(std::uint32_t warp);
 
  private:
-  enum class Write : std::uint8_t { none, weak, strong, in_flight };
+  enum class Write : std::uint8_t { none, weak, within_block, strong, in_flight };
   struct Record {
     std::uint32_t write_time = 0;
     std::uint32_t write_clock = 0;
@@ -70,6 +71,7 @@ class RaceDetector {
     std::uint32_t read_lanes = 0;
     std::uint32_t read_table = 0;  ///< index into tables_ where warps read at different times
   };
+  static bool excused(const Record& record, const Thread& now, Strength strength);
   static std::uint32_t warp_of(const Record& r) { return std::uint32_t{r.write_thread} >> 5; }
   static std::uint32_t lane_of(const Record& r) { return r.write_thread & 31u; }
   using Knowledge = std::vector<std::uint32_t>;  ///< by warp: everything before that time is known

@@ -53,6 +53,7 @@ std::string Report::text() const {
   out += "\n  at      " + instruction;
   out +=
       "\n  source  " + (file.empty() ? std::string("unknown") : file + ":" + std::to_string(line));
+  if (!inner_file.empty()) out += ", in " + inner_file + ":" + std::to_string(inner_line);
   out += " (PTX line " + std::to_string(ptx_line) + ")\n  why     " + message + "\n";
   if (repeats > 1) out += "  and " + std::to_string(repeats - 1) + " times more\n";
   return out;

@@ -39,9 +39,11 @@ struct Report {
   std::array<std::uint32_t, 3> thread{};  ///< threadIdx of the first lane concerned
   std::string instruction;                ///< PTX text
   std::string file;                       ///< source file by .loc, empty where the PTX has none
-  int line = 0;                           ///< source line by .loc
-  int ptx_line = 0;                       ///< line within the PTX text
-  std::string message;                    ///< what happened and what was expected
+  int line = 0;                           ///< source line by .loc, in the kernel itself
+  std::string inner_file;                 ///< where it stands, if in an inlined function
+  int inner_line = 0;
+  int ptx_line = 0;           ///< line within the PTX text
+  std::string message;        ///< what happened and what was expected
   std::uint64_t repeats = 1;  ///< how often it happened at this instruction (keep_going)
 
   /// Several lines of text for people.

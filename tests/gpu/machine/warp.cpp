@@ -241,6 +241,7 @@ void Warp::split_active(std::uint32_t lanes) {
   groups_.push_back({frame, site_, later, Wait::none, 0});
   group_lanes &= ~later;
   active = lanes;
+  stop_pc_ = 0;  // the others are behind: they go on next
 }
 
 void Warp::release_gathered(std::uint32_t lanes) {
@@ -346,6 +347,7 @@ void Warp::release(std::uint32_t lanes) {
   for (Group& g : groups_) {
     if (g.wait == Wait::barrier && (g.lanes & lanes) != 0) g.wait = Wait::none;
   }
+  stop_pc_ = 0;  // they may be behind those that run
 }
 
 std::uint32_t Warp::require_defined(const Instruction& in, int first, int count, Fault fault,
@@ -376,6 +378,8 @@ void Warp::fail_at(const Frame& where, std::uint32_t at, Fault fault, std::uint3
   report.instruction = s.text;
   report.file = s.file;
   report.line = s.line;
+  report.inner_file = s.inner_file;
+  report.inner_line = s.inner_line;
   report.ptx_line = s.ptx_line;
   report.message = std::move(message);
   worker_->launch.add_report(std::move(report), &f.code[at]);

@@ -1,3 +1,5 @@
+#include <emmintrin.h>
+
 #include <atomic>
 #include <cstring>
 
@@ -12,18 +14,55 @@ using ptx::Operand;
 using ptx::Space;
 using ptx::Type;
 
-enum Flag : u8 { kStrong = 1, kAcquire = 2, kRelease = 4, kNarrow = 8 };
+enum Flag : u8 { kStrong = 1, kAcquire = 2, kRelease = 4, kNarrow = 8, kVolatile = 16 };
 
 u32 lane_of(u32 set) { return static_cast<u32>(std::countr_zero(set)); }
 
 /// Strong accesses to global memory are how blocks wait for each other.
-void note_strong(Warp& w, const Instruction& in, const Access& access, bool reads) {
+void note_strong(Warp& w, const Instruction& in, const Access& access) {
   if ((in.flags & kStrong) == 0) return;
-  if (reads) {
-    w.block.races.strong_read(w.index);
-    if (access.global_lanes != 0) w.block.spend(300);
+  w.block.races.strong_read(w.index);
+  if (access.global_lanes != 0) w.block.spend(300);
+}
+
+Strength strength_of(const Instruction& in) {
+  if ((in.flags & kVolatile) != 0) return Strength::within_block;
+  return (in.flags & kStrong) != 0 ? Strength::strong : Strength::weak;
+}
+
+/// Copies up to 16 aligned bytes at once: blocks on other host threads see all of them or none.
+void copy_whole(std::byte* to, const std::byte* from, u32 bytes) {
+  switch (bytes) {
+    case 16:
+      _mm_store_si128(reinterpret_cast<__m128i*>(to),
+                      _mm_load_si128(reinterpret_cast<const __m128i*>(from)));
+      break;
+    case 8: {
+      const u64 value = __atomic_load_n(reinterpret_cast<const u64*>(from), __ATOMIC_RELAXED);
+      __atomic_store_n(reinterpret_cast<u64*>(to), value, __ATOMIC_RELAXED);
+      break;
+    }
+    default:
+      std::memcpy(to, from, bytes);
   }
 }
+
+/// What a strong read sees: data first, then whether it is defined; writers go the other way round.
+struct Snapshot {
+  alignas(16) std::array<std::array<std::byte, 32>, 32> data;
+  alignas(16) std::array<std::array<std::byte, 32>, 32> defined;
+
+  void take(Access& access, u32 bytes) {
+    for (u32 set = access.lanes; set != 0; set &= set - 1) {
+      const u32 lane = lane_of(set);
+      copy_whole(data[lane].data(), access.data[lane], bytes);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      copy_whole(defined[lane].data(), access.defined[lane], bytes);
+      access.data[lane] = data[lane].data();
+      access.defined[lane] = defined[lane].data();
+    }
+  }
+};
 
 template <class T>
 u64 read_element(const std::byte* from) {
@@ -81,10 +120,11 @@ void load_run(Warp& w, const Instruction& in) {
   const u32 bytes = u32{in.bytes} * in.lanes;
   resolve(w, in, 0, bytes, bytes, Intent::read, access);
   if (access.shared_lanes != 0) {
-    check_read_races(w, access, bytes,
-                     (in.flags & kStrong) != 0 ? Strength::strong : Strength::weak);
+    check_read_races(w, access, bytes, strength_of(in));
   }
-  note_strong(w, in, access, true);
+  note_strong(w, in, access);
+  Snapshot snapshot;
+  if ((in.flags & kStrong) != 0) snapshot.take(access, bytes);
   for (u32 e = 0; e < in.lanes; ++e) {
     switch (in.bytes) {
       case 1:
@@ -168,6 +208,24 @@ void check_defined_store(Warp& w, const Instruction& in, const Access& access) {
   }
 }
 
+/// A strong write: what it says is defined before it can be seen.
+void store_whole(Warp& w, const Instruction& in, const Access& access) {
+  const u32 bytes = u32{in.bytes} * in.lanes;
+  for (u32 set = access.lanes; set != 0; set &= set - 1) {
+    const u32 lane = lane_of(set);
+    alignas(16) std::array<std::byte, 32> data, defined;
+    for (u32 e = 0; e < in.lanes; ++e) {
+      const u64 value = w.value(in.src[1 + e], lane);
+      const u64 known = ~w.undefined_bits(in.src[1 + e], lane);
+      std::memcpy(data.data() + e * in.bytes, &value, in.bytes);
+      std::memcpy(defined.data() + e * in.bytes, &known, in.bytes);
+    }
+    copy_whole(access.defined[lane], defined.data(), bytes);
+    std::atomic_thread_fence(std::memory_order_release);
+    copy_whole(access.data[lane], data.data(), bytes);
+  }
+}
+
 void store_run(Warp& w, const Instruction& in) {
   Access access;
   const u32 bytes = u32{in.bytes} * in.lanes;
@@ -179,6 +237,7 @@ void store_run(Warp& w, const Instruction& in) {
   }
   if (strong) w.block.races.strong_write(w.index);
   check_defined_store(w, in, access);
+  if (strong && access.shared_lanes == 0) return store_whole(w, in, access);
   if (access.shared_lanes == 0) {
     for (u32 e = 0; e < in.lanes; ++e) {
       by_size(in.bytes, [&](auto t) { store_element<decltype(t)>(w, in, access, e); });
@@ -192,8 +251,7 @@ void store_run(Warp& w, const Instruction& in) {
     access.lanes = 1u << lane;
     if ((access.shared_lanes >> lane & 1) != 0) {
       check_write_race(w, lane, static_cast<u32>(access.address[lane] - kSharedBase), bytes,
-                       strong ? Strength::strong : Strength::weak,
-                       stores_same(w, in, access, lane));
+                       strength_of(in), stores_same(w, in, access, lane));
     }
     for (u32 e = 0; e < in.lanes; ++e) {
       by_size(in.bytes, [&](auto t) { store_element<decltype(t)>(w, in, access, e); });
@@ -204,8 +262,9 @@ void store_run(Warp& w, const Instruction& in) {
 void take_access(Decoder& d) {
   Instruction& in = d.in();
   const Decoder::Ordering ordering = d.take_ordering();
-  in.flags = static_cast<u8>((ordering.strong() ? kStrong : 0) | (ordering.acquire ? kAcquire : 0) |
-                             (ordering.release ? kRelease : 0));
+  in.flags =
+      static_cast<u8>((ordering.strong() ? kStrong : 0) | (ordering.acquire ? kAcquire : 0) |
+                      (ordering.release ? kRelease : 0) | (ordering.is_volatile ? kVolatile : 0));
   in.space = d.take_space();
   in.lanes = d.accept("v8") ? 8 : d.accept("v4") ? 4 : d.accept("v2") ? 2 : 1;
   in.type = d.take_type();

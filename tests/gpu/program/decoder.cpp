@@ -181,10 +181,17 @@ void Decoder::finish(const ptx::Statement& statement) {
   Site site;
   site.text = tidy(statement.text);
   site.opcode = joined(statement.opcode);
-  site.line = statement.source.line;
   site.ptx_line = statement.line;
-  if (const auto it = module_.files.find(statement.source.file); it != module_.files.end()) {
-    site.file = it->second;
+  const auto file_of = [&](int number) {
+    const auto it = module_.files.find(number);
+    return it == module_.files.end() ? std::string() : it->second;
+  };
+  const ptx::SourceLine& source = statement.source;
+  site.file = file_of(source.outer_file);
+  site.line = source.outer_line;
+  if (source.file != source.outer_file || source.line != source.outer_line) {
+    site.inner_file = file_of(source.file);
+    site.inner_line = source.line;
   }
   out_.sites.push_back(std::move(site));
 }

@@ -62,8 +62,10 @@ enum class Special : std::uint8_t {
 struct Site {
   std::string text;
   std::string opcode;
-  std::string file;
+  std::string file;  ///< where the chain of inlined calls starts
   int line = 0;
+  std::string inner_file;  ///< of the innermost inlined function; empty where nothing was inlined
+  int inner_line = 0;
   int ptx_line = 0;
 };
 

@@ -133,13 +133,24 @@ class Loader {
     kernel->static_shared_bytes = shared;
     kernel->dynamic_shared_alignment = dynamic_alignment_;
     kernel->local_bytes = kernel->function->frame_bytes;
-    kernel->registers = std::clamp(kernel->function->pressure + 6, 16, 255);
     kernel->max_threads = function.max_threads;
     kernel->required_threads = function.required_threads;
     kernel->required_cluster = function.required_cluster;
     kernel->min_blocks_per_sm = function.min_blocks;
+    kernel->registers = registers_of(*kernel);
     kernel->unsupported = kernel->function->unsupported;
     out_.kernels.push_back(std::move(kernel));
+  }
+
+  /// What ptxas might use: the pressure and a few, as far as the launch bounds leave room.
+  static int registers_of(const Kernel& kernel) {
+    int limit = 255;
+    const bool bounded = kernel.max_threads[0] > 0 || kernel.required_threads[0] > 0;
+    if (bounded || kernel.min_blocks_per_sm > 0) {
+      const int warps = (kernel.max_threads_per_block() + 31) / 32;
+      limit = std::min(limit, 65536 / (32 * warps * std::max(1, kernel.min_blocks_per_sm)) / 8 * 8);
+    }
+    return std::min(limit, std::max(16, kernel.function->pressure + 6));
   }
 
   void initialise_variables() {

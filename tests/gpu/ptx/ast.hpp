@@ -74,9 +74,13 @@ struct Operand {
   std::int32_t second = -1;  ///< q of p|q
 };
 
+/// A place by .loc: where the instruction stands, and, where its function was inlined, the line of
+/// the kernel (or function of the PTX) from which it was called, through all levels.
 struct SourceLine {
   int file = 0;  ///< of the .file directive; 0: unknown
   int line = 0;
+  int outer_file = 0;
+  int outer_line = 0;
 };
 
 struct Statement {

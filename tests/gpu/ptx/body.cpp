@@ -9,6 +9,7 @@ void BodyReader::read_body(Function& function, Module& module) {
   function_ = &function;
   module_ = &module;
   location_ = {};
+  outermost_.clear();
   scopes_.clear();
   read_block();
 }
@@ -107,13 +108,27 @@ void BodyReader::read_file(Module& module) {
 }
 
 void BodyReader::read_location() {
-  location_.file = static_cast<int>(take_integer("a file number"));
-  location_.line = static_cast<int>(take_integer("a line"));
-  take_integer("a column");
+  const auto read_place = [&] {
+    Place place;
+    place[0] = static_cast<int>(take_integer("a file number"));
+    place[1] = static_cast<int>(take_integer("a line"));
+    place[2] = static_cast<int>(take_integer("a column"));
+    return place;
+  };
+  const Place here = read_place();
+  Place outer = here;
   if (accept(",")) {  // , function_name label[+offset], inlined_at file line column
-    const int line = peek().line;
-    while (peek().line == line && !at(".loc") && peek().kind != Token::Kind::end) take();
+    while (!at("inlined_at")) {
+      if (peek().kind == Token::Kind::end) fail("expected inlined_at");
+      take();
+    }
+    take();
+    const Place caller = read_place();
+    const auto it = outermost_.find(caller);
+    outer = it == outermost_.end() ? caller : it->second;
   }
+  outermost_[here] = outer;
+  location_ = {here[0], here[1], outer[0], outer[1]};
 }
 
 void BodyReader::read_local(Space space) {

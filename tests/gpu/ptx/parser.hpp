@@ -83,7 +83,9 @@ class BodyReader : public DeclarationReader {
   Function* function_ = nullptr;
   Module* module_ = nullptr;
   std::vector<Scope> scopes_;
+  using Place = std::array<int, 3>;  ///< file, line, column
   SourceLine location_;
+  std::map<Place, Place> outermost_;  ///< of inlined places: where the chain of calls starts
   std::size_t names_in_statement_ = 0;
 };
 
