@@ -227,6 +227,11 @@ Operand BodyReader::read_name() {
     return operand;
   }
   if (name.front() == '%') {
+    const bool numbered = name.back() >= '0' && name.back() <= '9';
+    if (numbered && name != "%clock64" && !name.starts_with("%envreg") &&
+        !name.starts_with("%pm")) {
+      fail("unknown register '" + std::string(name) + "'");
+    }
     operand.kind = Operand::Kind::special;
     operand.name = name;
     return operand;
