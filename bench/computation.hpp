@@ -31,4 +31,7 @@ std::unique_ptr<Computation> make_computation_of(const Row& row, Inputs inputs);
 /// For the row's element type.
 std::unique_ptr<Computation> make_computation(const Row& row, Inputs inputs);
 
+/// The tile engine of the fused path on this processor.
+const char* engine();
+
 }  // namespace bench

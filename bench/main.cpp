@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "computation.hpp"
 #include "measurement.hpp"
 #include "row.hpp"
 #include "serve.hpp"
@@ -54,8 +55,8 @@ std::size_t register_rows(const std::vector<bench::Row>& rows,
 
 // What the machine can do, for the table's head and the JSON file.
 std::string describe(const std::vector<bench::Peak>& peaks) {
-  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) +
-                     " threads; attend " + bench::version() + "\n\nPeaks:";
+  std::string text = bench::processor() + ", " + std::to_string(attend::threads()) + " threads; " +
+                     bench::engine() + " engine; attend " + bench::version() + "\n\nPeaks:";
   for (const bench::Peak& peak : peaks) {
     const std::string rate = std::to_string(static_cast<int>(peak.flops / 1e9)) + " GFLOP/s";
     const std::string what = peak.instructions + " " + name(peak.dtype);
@@ -65,6 +66,7 @@ std::string describe(const std::vector<bench::Peak>& peaks) {
   benchmark::AddCustomContext("processor", bench::processor());
   benchmark::AddCustomContext("attend", bench::version());
   benchmark::AddCustomContext("threads", std::to_string(attend::threads()));
+  benchmark::AddCustomContext("engine", bench::engine());
   return text + " decoding is held against a loop that only reads as many bytes.\n";
 }
 

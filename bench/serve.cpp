@@ -25,7 +25,7 @@ class Servant {
     std::istringstream words(line);
     std::string command;
     words >> command;
-    if (command == "version") return version();
+    if (command == "version") return version() + ", " + engine() + " engine";
     if (command == "peaks") return peaks();
     if (command == "bandwidth") return bandwidth(words);
     if (command == "threads") return threads(words);

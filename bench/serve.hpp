@@ -5,7 +5,7 @@ namespace bench {
 
 /// Reads commands from stdin, a line each, and answers each with a line on stdout, until stdin
 /// ends:
-///   version                      the library's, and the compiler's
+///   version                      the library's and the compiler's, and the tile engine
 ///   peaks                        JSON of the machine's peaks with the threads that are set
 ///   bandwidth BYTES              bytes per second of a loop that only reads so many
 ///   threads N                    of every later call

@@ -7,6 +7,7 @@ Writes peers.md and peers.json.
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import re
 import statistics
@@ -123,7 +124,8 @@ def main():
             "date": datetime.date.today().isoformat(), "machine": about, "attend": servant.ask("version"),
             "peers": {"torch": peer_torch.VERSION, "onnxruntime": peer_onnxruntime.VERSION,
                       "openvino": peer_openvino.VERSION},
-            "repetitions": options.repetitions, "rates": [rates(servant, n) for n in threads], "rows": []}
+            "load": os.getloadavg()[0], "repetitions": options.repetitions,
+            "rates": [rates(servant, n) for n in threads], "rows": []}
         for at, row in enumerate(chosen):
             inputs = rows.Inputs(row)
             exact = inputs.exact()

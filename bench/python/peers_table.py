@@ -124,7 +124,8 @@ def markdown(results):
     parts = ["# attend beside PyTorch, ONNX Runtime and OpenVINO\n",
              f"{machine['processor']} (family {machine['family']}, model {machine['model']}; "
              f"{', '.join(machine['extensions'])}), {machine['cores']} cores, {machine['mhz']} MHz reported; "
-             f"{results['date']}.\nattend {results['attend']}; torch {results['peers']['torch']}, onnxruntime "
+             f"{results['date']}; load average {results['load']:.1f} when the run began.\n"
+             f"attend {results['attend']}; torch {results['peers']['torch']}, onnxruntime "
              f"{results['peers']['onnxruntime']}, openvino {results['peers']['openvino']}.\n",
              "Speeds are medians, in useful GFLOP/s (causal: half of all pairs; masks: allowed pairs); decoding in GB/s "
              "of q, k, v and output, each once,\nagainst a loop that only reads as many bytes. Of each peer the fastest "
