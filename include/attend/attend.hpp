@@ -6,9 +6,13 @@
 
 #include "api/call.hpp"
 #include "api/check.hpp"
+#include "api/check_backward.hpp"
 #include "api/generator.hpp"
+#include "api/gradients.hpp"
 #include "api/merge.hpp"
+#include "api/merge_backward.hpp"
 #include "api/place.hpp"
+#include "api/ready_functors.hpp"
 #include "api/result.hpp"
 #include "api/tensor.hpp"
 #include "api/variant_of.hpp"
@@ -130,6 +134,35 @@ class Attend {
         mods...);
   }
 
+  /// Gradients of a loss by q, k, v, and by bias, sinks and the `score_mod`'s parameters where
+  /// there are any. `incoming`: the loss' gradient by the output, `grad_out`, or by output and
+  /// log-sum-exp, `{grad_out, grad_lse}`. `saved`: what `forward` gave for the same q, k, v, call
+  /// and mods; dropout's bits are taken from it, not from the call. Empty rows have no gradient but
+  /// v's under `EmptyRow::uniform`; keys that no query is allowed have gradient 0. The path is the
+  /// call's, or that of the rule; results do not depend on the number of threads.
+  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
+  Gradients<T> backward(const Incoming<T>& incoming, const Saved<T>& saved, const Q& q, const K& k,
+                        const V& v, const Call& call = {}, const Mods&... mods) const {
+    Gradients<T> gradients;
+    static_cast<Run&>(gradients) = differentiate(
+        incoming, saved, q, k, v, call,
+        [&](const Problem& problem, const auto& variant) {
+          return outputs_of(gradients, problem, call, variant.score_mod.parameters());
+        },
+        mods...);
+    return gradients;
+  }
+
+  /// As `backward`, into the caller's memory: `backward_into({.dq = dq, .dk = dk, .dv = dv}, ...)`.
+  /// What is written must not overlap an input or each other.
+  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
+  Run backward_into(const GradientOutputs<T>& outputs, const Incoming<T>& incoming,
+                    const Saved<T>& saved, const Q& q, const K& k, const V& v,
+                    const Call& call = {}, const Mods&... mods) const {
+    return differentiate(
+        incoming, saved, q, k, v, call, [&](const auto&...) { return outputs; }, mods...);
+  }
+
  private:
   static Extents<4> out_extents(const Problem& problem) {
     return {problem.batch, problem.heads, problem.len_q, problem.head_dim_v};
@@ -162,6 +195,60 @@ class Attend {
       throw;
     }
     return {choice.path, choice.reason, rng, dropout};
+  }
+
+  // Makes room for the gradients that a call has.
+  static GradientOutputs<T> outputs_of(Gradients<T>& gradients, const Problem& problem,
+                                       const Call& call, std::int64_t parameters) {
+    gradients.dq.resize(problem.batch, problem.heads, problem.len_q, problem.head_dim);
+    gradients.dk.resize(problem.batch, problem.heads_kv, problem.len_k, problem.head_dim);
+    gradients.dv.resize(problem.batch, problem.heads_kv, problem.len_k, problem.head_dim_v);
+    GradientOutputs<T> outputs{.dq = gradients.dq, .dk = gradients.dk, .dv = gradients.dv};
+    if (call.bias.given()) {
+      gradients.dbias.resize(own_extents(call.bias));
+      outputs.dbias = gradients.dbias;
+    }
+    if (call.sink.given()) {
+      gradients.dsink.resize(own_extents(call.sink));
+      outputs.dsink = gradients.dsink;
+    }
+    if (parameters > 0) {
+      gradients.dparameters.resize(parameters);
+      outputs.dparameters = gradients.dparameters;
+    }
+    return outputs;
+  }
+
+  // Checks everything, asks `outputs` for where to write, and runs the path of choice.
+  template <class Q, class K, class V, class Outputs, class... Mods>
+  Run differentiate(const Incoming<T>& incoming, const Saved<T>& saved, const Q& q, const K& k,
+                    const V& v, const Call& call, Outputs&& outputs, const Mods&... mods) const {
+    BackwardTensors<T> tensors{.q = as_view(q),
+                               .k = as_view(k),
+                               .v = as_view(v),
+                               .out = saved.out,
+                               .lse = saved.lse,
+                               .grad_out = incoming.out,
+                               .grad_lse = incoming.lse};
+    const Problem problem = checked_problem(tensors.q, tensors.k, tensors.v, Device::host);
+    auto variant = variant_of(problem, call, options_.empty_row, mods...);
+    check_dropout(saved.dropout);
+    check_incoming(problem, tensors);
+    const Place<Device::host> place(q.data(), call.stream);
+    const Choice choice = place.choose(problem, options_, call.path);
+    const GradientOutputs<T> written = outputs(problem, variant);
+    tensors.dq = written.dq.view();
+    tensors.dk = written.dk.view();
+    tensors.dv = written.dv.view();
+    tensors.dbias = written.dbias.view();
+    tensors.dsink = written.dsink.view();
+    tensors.parameters = written.dparameters.view();
+    check_gradients(variant, call, written, tensors);
+    Log::instance().choice(place.name(), choice);
+
+    if (saved.dropout > 0) variant.dropout = Dropout(saved.dropout, saved.rng);
+    place.backward(choice.path, problem, variant, tensors);
+    return {choice.path, choice.reason, saved.rng, saved.dropout};
   }
 
   Options options_;

@@ -6,8 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "../core/backward_tensors.hpp"
 #include "../core/forward_tensors.hpp"
+#include "../cpu/fused_backward.hpp"
 #include "../cpu/fused_forward.hpp"
+#include "../cpu/math_backward.hpp"
 #include "../cpu/math_forward.hpp"
 #include "../select/choose.hpp"
 #include "call.hpp"
@@ -57,6 +60,17 @@ class Place<Device::host> {
       cpu::fused_forward(problem, variant, tensors, workers_);
     } else {
       cpu::math_forward(problem, variant, tensors, workers_);
+    }
+  }
+
+  /// Runs a path's backward pass.
+  template <class T, class V>
+  void backward(Path path, const Problem& problem, const V& variant,
+                const BackwardTensors<T>& tensors) const {
+    if (path == Path::fused) {
+      cpu::fused_backward(problem, variant, tensors, workers_);
+    } else {
+      cpu::math_backward(problem, variant, tensors, workers_);
     }
   }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -11,15 +13,48 @@
 
 namespace attend {
 
+/// A score function with parameters that can be trained: `parameters()` says how many, and
+/// `scatter(score, gradient, at, add)` calls `add(n, x)` for each parameter n that the score at
+/// `at` depends on, where x is `gradient` (of the loss by what the function returned) times the
+/// derivative by that parameter. `score` is what the function was called with.
+template <class Function>
+concept HasParameters = requires(const Function& function) {
+  { function.parameters() } -> std::convertible_to<std::int64_t>;
+};
+
+/// A mask function that can tell how much of a block it allows: `coverage(IndexBlock) -> Coverage`.
+template <class Function>
+concept HasCoverage = requires(const Function& function, IndexBlock block) {
+  { function.coverage(block) } -> std::same_as<Coverage>;
+};
+
 /// A user's change of a score. Made by `score_mod`.
 template <class Function>
 struct ScoreMod {
+  /// Whether it has parameters that can be trained.
+  static constexpr bool kHasParameters = HasParameters<Function>;
+
   Function function;  ///< `(score, Index) -> score`, for float, double and dual numbers alike
 
   /// The changed score.
   template <class Real>
   ATTEND_HD constexpr Real operator()(Real score, Index at) const {
     return static_cast<Real>(function(score, at));
+  }
+
+  /// How many parameters, 0 where it has none.
+  ATTEND_HD constexpr std::int64_t parameters() const {
+    if constexpr (kHasParameters) {
+      return function.parameters();
+    } else {
+      return 0;
+    }
+  }
+
+  /// Adds to the gradient of the parameters, as `HasParameters` says.
+  template <class Real, class Add>
+  ATTEND_HD constexpr void scatter(Real score, Real gradient, Index at, const Add& add) const {
+    function.scatter(score, gradient, at, add);
   }
 };
 
@@ -30,10 +65,20 @@ struct MaskMod {
 
   /// Whether the key is kept.
   ATTEND_HD constexpr bool operator()(Index at) const { return function(at); }
+
+  /// How much of a block is kept; `some` where the function does not tell.
+  ATTEND_HD constexpr Coverage coverage(const IndexBlock& block) const {
+    if constexpr (HasCoverage<Function>) {
+      return function.coverage(block);
+    } else {
+      return Coverage::some;
+    }
+  }
 };
 
 /// Makes a score function part of a call. It sees the score after scale, softcap, bias and ALiBi,
-/// and is called for allowed keys only.
+/// and is called for allowed keys only. Its derivative is taken by calling it on a `Dual`: write
+/// `tanh(s)`, not `std::tanh(s)`. Parameters can be trained where `HasParameters` holds.
 ///
 ///     attend::score_mod([](auto score, attend::Index at) { return score - slope[at.h]; })
 template <class Function>
@@ -42,7 +87,8 @@ constexpr ScoreMod<Function> score_mod(Function function) {
 }
 
 /// Makes a mask function part of a call: `mask_mod([](attend::Index at) { return at.i >= at.j; })`.
-/// A key is allowed if the function and everything else that is given allow it.
+/// A key is allowed if the function and everything else that is given allow it. An object with a
+/// member `coverage(IndexBlock)` lets paths skip blocks (`HasCoverage`).
 template <class Function>
 constexpr MaskMod<Function> mask_mod(Function function) {
   return {std::move(function)};

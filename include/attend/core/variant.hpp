@@ -68,6 +68,10 @@ enum class Alignment {
 
 /// No user's score function: the score stays as it is.
 struct NoScoreMod {
+  /// Nothing to train.
+  static constexpr bool kHasParameters = false;
+  /// None.
+  ATTEND_HD constexpr std::int64_t parameters() const { return 0; }
   /// The score itself.
   template <class Real>
   ATTEND_HD constexpr Real operator()(Real score, Index) const {
@@ -75,10 +79,29 @@ struct NoScoreMod {
   }
 };
 
+/// A rectangle of the score matrix of one head.
+struct IndexBlock {
+  std::int64_t b = 0;        ///< batch
+  std::int64_t h = 0;        ///< query head
+  std::int64_t i_begin = 0;  ///< first query
+  std::int64_t i_end = 0;    ///< one past the last
+  std::int64_t j_begin = 0;  ///< first key
+  std::int64_t j_end = 0;    ///< one past the last
+};
+
+/// How much of a block a mask allows.
+enum class Coverage {
+  some,  ///< has to be asked pair by pair
+  all,   ///< every pair
+  none,  ///< no pair: paths may skip the block
+};
+
 /// No user's mask function: every key is allowed.
 struct NoMaskMod {
   /// Always true.
   ATTEND_HD constexpr bool operator()(Index) const { return true; }
+  /// Always all.
+  ATTEND_HD constexpr Coverage coverage(const IndexBlock&) const { return Coverage::all; }
 };
 
 /// One call's variant of attention. Views are broadcast already (stride 0 along axes of extent 1
@@ -92,6 +115,8 @@ struct Variant {
   static constexpr bool kHasScoreMod = !std::is_same_v<ScoreMod, NoScoreMod>;
   /// Whether a user's function excludes keys.
   static constexpr bool kHasMaskMod = !std::is_same_v<MaskMod, NoMaskMod>;
+  /// Whether the user's score function has parameters that can be trained.
+  static constexpr bool kHasParameters = ScoreMod::kHasParameters;
 
   Real scale = 1;                        ///< factor of the dot products
   Real softcap = 0;                      ///< c of `c * tanh(s / c)`; 0: none
@@ -137,14 +162,21 @@ struct Variant {
     return mask_mod(at);
   }
 
-  /// The logit of an allowed key from the dot product of query and key; `position` is the query's.
-  ATTEND_HD Real logit(Real dot, Index at, std::int64_t position) const {
+  /// The score of an allowed key from the dot product of query and key, before the user's function;
+  /// `position` is the query's. `Number` is `Real`, or `Dual<Real>` for the slope.
+  template <class Number>
+  ATTEND_HD Number score(Number dot, Index at, std::int64_t position) const {
     using std::tanh;
-    Real score = scale * dot;
+    Number score = scale * dot;
     if (softcap > 0) score = softcap * tanh(score / softcap);
     if (bias) score += bias(at.b, at.h, at.i, at.j);
     if (alibi) score -= alibi(at.b, at.h) * distance(position, at.j);
-    return score_mod(score, at);
+    return score;
+  }
+
+  /// The logit of an allowed key.
+  ATTEND_HD Real logit(Real dot, Index at, std::int64_t position) const {
+    return score_mod(score(dot, at, position), at);
   }
 
   /// The sink's logit, -inf where there is none.

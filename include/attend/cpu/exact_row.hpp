@@ -42,8 +42,8 @@ class ProbabilityRow {
     }
   }
 
-  /// Log-sum-exp of the logits, sink included.
-  Real lse() const { return state_.lse(); }
+  /// Maximum and sum of the logits, sink included.
+  const SoftmaxState<Real>& state() const { return state_; }
 
   /// Calls `visit(j, p_j)` for each key that takes part in the output, with dropout's factor in
   /// p_j.
@@ -103,7 +103,7 @@ void exact_row(const Problem& problem, const V& variant, const ForwardTensors<T>
   });
   for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
     tensors.out(row.b, row.h, row.i, c) = static_cast<T>(sum[static_cast<std::size_t>(c)]);
-  if (tensors.lse) tensors.lse(row.b, row.h, row.i) = probabilities.lse();
+  if (tensors.lse) tensors.lse(row.b, row.h, row.i) = probabilities.state().lse();
 }
 
 }  // namespace attend::cpu

@@ -165,9 +165,9 @@ class FusedBlock {
     const Visibility visibility = fill_allowed(mask, place, s_.allowed);
     if (visibility != Visibility::all) excluded_ = true;
     if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
-    call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
     excluded_ = true;
-    return Visibility::some;
+    const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
+    return any ? Visibility::some : Visibility::none;
   }
 
   void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,

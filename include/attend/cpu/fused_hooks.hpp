@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -30,14 +31,25 @@ struct TilePlace {
   std::int64_t word(int r, std::int64_t n) const { return n / 32 * width + r; }
 };
 
+/// What a mask says of a whole tile; `some` where the lanes are not queries of one head in a row.
+template <class MaskMod>
+Coverage coverage_of(const MaskMod& mask, const TilePlace& place) {
+  const int last = place.rows - 1;
+  if (place.head[0] != place.head[last] || place.query[last] - place.query[0] != last)
+    return Coverage::some;
+  return mask.coverage({place.b, place.head[0], place.query[0], place.query[last] + 1,
+                        place.first_key, place.first_key + place.keys});
+}
+
 /// Functions of one variant.
 template <class T>
 struct FusedHooks {
   /// Type of scores.
   using Real = RealOf<T>;
 
-  /// Clears the bits of keys that the user's mask excludes; null: no such mask.
-  void (*mask)(const void* variant, const TilePlace& place, std::uint32_t* allowed) = nullptr;
+  /// Clears the bits of keys that the user's mask excludes; false if it excludes the whole tile.
+  /// Null: no such mask.
+  bool (*mask)(const void* variant, const TilePlace& place, std::uint32_t* allowed) = nullptr;
   /// Applies the user's change of scores to a tile (keys x width); null: no such change.
   void (*score)(const void* variant, const TilePlace& place, const std::uint32_t* allowed,
                 Real* scores) = nullptr;
@@ -61,13 +73,22 @@ FusedHooks<T> fused_hooks(const V& variant) {
   if constexpr (V::kHasMaskMod) {
     hooks.mask = [](const void* self, const TilePlace& place, std::uint32_t* allowed) {
       const V& v = *static_cast<const V*>(self);
+      const Coverage coverage = coverage_of(v.mask_mod, place);
+      if (coverage == Coverage::all) return true;
+      if (coverage == Coverage::none) {
+        std::fill_n(allowed, (place.keys + 31) / 32 * place.width, 0);
+        return false;
+      }
+      bool any = false;
       for (std::int64_t n = 0; n < place.keys; ++n) {
         for (int r = 0; r < place.rows; ++r) {
           std::uint32_t& word = allowed[place.word(r, n)];
           const std::uint32_t bit = std::uint32_t{1} << (n % 32);
           if ((word & bit) != 0 && !v.mask_mod(place.at(r, n))) word &= ~bit;
+          any = any || (word & bit) != 0;
         }
       }
+      return any;
     };
   }
   if constexpr (V::kHasScoreMod) {

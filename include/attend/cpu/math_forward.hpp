@@ -24,14 +24,22 @@ using Matrix = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMaj
 template <class Real>
 using Column = Eigen::Matrix<Real, Eigen::Dynamic, 1>;
 
-/// The matrix (axis 2, axis 3) of one batch element and head, whatever its strides, as `Real`.
+/// Rows first <= row < first + count of the matrix (axis 2, axis 3) of one batch element and head,
+/// whatever its strides, as `Real`.
+template <class T>
+Matrix<RealOf<T>> load_rows(const View<const T, 4>& tensor, std::int64_t b, std::int64_t h,
+                            std::int64_t first, std::int64_t count) {
+  Matrix<RealOf<T>> matrix(count, tensor.extent(3));
+  for (std::int64_t row = 0; row < count; ++row)
+    for (std::int64_t column = 0; column < tensor.extent(3); ++column)
+      matrix(row, column) = static_cast<RealOf<T>>(tensor(b, h, first + row, column));
+  return matrix;
+}
+
+/// All rows.
 template <class T>
 Matrix<RealOf<T>> load_head(const View<const T, 4>& tensor, std::int64_t b, std::int64_t h) {
-  Matrix<RealOf<T>> matrix(tensor.extent(2), tensor.extent(3));
-  for (std::int64_t row = 0; row < tensor.extent(2); ++row)
-    for (std::int64_t column = 0; column < tensor.extent(3); ++column)
-      matrix(row, column) = static_cast<RealOf<T>>(tensor(b, h, row, column));
-  return matrix;
+  return load_rows(tensor, b, h, 0, tensor.extent(2));
 }
 
 /// From dot products to logits; excluded keys get -inf, whatever stood there.

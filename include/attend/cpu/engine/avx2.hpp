@@ -14,6 +14,7 @@
 #include "../../core/config.hpp"
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
+#include "gradient_kernels.hpp"
 #include "kernels.hpp"
 
 /// @file
@@ -180,6 +181,7 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "tile_gradient.inl"
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{8, 3, 3, 24, 128, 4};
@@ -188,6 +190,12 @@ constexpr Tuning kTuning{8, 3, 3, 24, 128, 4};
 template <class T>
 constexpr Kernels<T> table() {
   return kernels<Layer, T>("avx2", kTuning);
+}
+
+/// Its backward pass.
+template <class T>
+constexpr GradientKernels<T> gradient_table() {
+  return gradient_kernels<Layer, T>(kTuning);
 }
 
 }  // namespace attend::cpu::avx2

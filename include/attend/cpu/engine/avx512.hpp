@@ -14,6 +14,7 @@
 #include "../../core/config.hpp"
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
+#include "gradient_kernels.hpp"
 #include "kernels.hpp"
 
 /// @file
@@ -192,6 +193,7 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "tile_gradient.inl"
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{16, 4, 4, 16, 128, 8};
@@ -200,6 +202,12 @@ constexpr Tuning kTuning{16, 4, 4, 16, 128, 8};
 template <class T>
 constexpr Kernels<T> table() {
   return kernels<Layer, T>("avx512", kTuning);
+}
+
+/// Its backward pass.
+template <class T>
+constexpr GradientKernels<T> gradient_table() {
+  return gradient_kernels<Layer, T>(kTuning);
 }
 
 }  // namespace attend::cpu::avx512

@@ -9,6 +9,7 @@
 
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
+#include "gradient_kernels.hpp"
 #include "kernels.hpp"
 
 /// @file
@@ -218,6 +219,7 @@ struct PairLayer : Layer<float> {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "tile_gradient.inl"
 
 /// Sizes for a processor of which nothing is known.
 constexpr Tuning kTuning{4, 2, 2, 16, 64, 2};
@@ -233,6 +235,12 @@ constexpr Kernels<T> table() {
 /// The plain form of the AVX-512-BF16 engine, for tests.
 constexpr Kernels<Eigen::bfloat16> pair_table() {
   return kernels<PairLayer, Eigen::bfloat16>("emulated_bf16", kTuning);
+}
+
+/// Its backward pass.
+template <class T>
+constexpr GradientKernels<T> gradient_table() {
+  return gradient_kernels<Layer<RealOf<T>>, T>(sizeof(RealOf<T>) == 8 ? kTuningDouble : kTuning);
 }
 
 }  // namespace attend::cpu::portable

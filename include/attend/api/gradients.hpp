@@ -1,0 +1,118 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "../core/backward_tensors.hpp"
+#include "result.hpp"
+#include "tensor.hpp"
+
+/// @file
+/// What a backward pass takes and gives.
+
+namespace attend {
+
+/// What a backward pass needs of the forward pass: its output and log-sum-exp, and the dropout it
+/// applied. A `Forward<T>` is one; so are the `Run` of `forward_into` and the tensors it wrote.
+template <class T>
+struct Saved {
+  View<const T, 4> out;          ///< (b h i e)
+  View<const RealOf<T>, 3> lse;  ///< (b h i)
+  Rng rng;                       ///< state of the dropout generator that the pass started from
+  double dropout = 0;            ///< probability that was applied
+
+  /// What `Attend<T>::forward` gave.
+  Saved(const Forward<T>& forward)  // NOLINT(google-explicit-constructor)
+      : Saved(forward, forward.out, forward.lse) {}
+  /// What `Attend<T>::forward_into` gave and wrote.
+  template <HostTensor<T, 4> Out, HostTensor<RealOf<T>, 3> Lse>
+  Saved(const Run& run, const Out& of_out, const Lse& of_lse)
+      : out(as_view(of_out)), lse(as_view(of_lse)), rng(run.rng), dropout(run.dropout) {}
+};
+
+/// The gradient of the loss by what the forward pass gave: by the output, and by the log-sum-exp
+/// where the loss depends on that too (as it does behind `merge`). Written `grad_out`, or
+/// `{grad_out, grad_lse}`.
+template <class T>
+struct Incoming {
+  View<const T, 4> out;          ///< (b h i e)
+  View<const RealOf<T>, 3> lse;  ///< (b h i); null: 0
+
+  /// By the output alone.
+  template <HostTensor<T, 4> Out>
+  Incoming(const Out& grad_out)  // NOLINT(google-explicit-constructor)
+      : out(as_view(grad_out)) {}
+  /// By output and log-sum-exp.
+  template <HostTensor<T, 4> Out, HostTensor<RealOf<T>, 3> Lse>
+  Incoming(const Out& grad_out, const Lse& grad_lse)
+      : out(as_view(grad_out)), lse(as_view(grad_lse)) {}
+};
+
+/// Gradients of the loss by the inputs of `Attend<T>::forward`, and how they came about.
+template <class T>
+struct Gradients : Run {
+  /// Element type of the gradients of bias, sinks and parameters.
+  using Real = RealOf<T>;
+
+  Tensor<T, 4> dq;              ///< (b h i d)
+  Tensor<T, 4> dk;              ///< (b h_kv j d), summed over the query heads that read a head
+  Tensor<T, 4> dv;              ///< (b h_kv j e), likewise
+  Tensor<Real, 4> dbias;        ///< the bias' own shape, summed over what was broadcast; else empty
+  Tensor<Real, 2> dsink;        ///< (b|1 h|1), (1 h) for sinks of shape (h); empty without sinks
+  Tensor<Real, 1> dparameters;  ///< of the `score_mod`, where it has parameters; else empty
+};
+
+/// A tensor that a call writes, of one of the ranks in `Ranks`; one of a lower rank is taken with
+/// leading axes of extent 1. It refers to the tensor's memory.
+template <class T, int... Ranks>
+class Output {
+ public:
+  /// The most axes it can have.
+  static constexpr int kMaxRank = std::max({Ranks...});
+
+  /// Not given.
+  constexpr Output() = default;
+
+  /// The tensor that is meant.
+  template <class X>
+  requires(WritableHostTensor<X, T, Ranks> || ...)
+      Output(X&& tensor)  // NOLINT(google-explicit-constructor)
+      : given_(true) {
+    const auto view = as_view(tensor);
+    constexpr int kMissing = kMaxRank - decltype(as_view(tensor))::kRank;
+    Extents<kMaxRank> extents;
+    Strides<kMaxRank> strides;
+    for (int axis = 0; axis < kMaxRank; ++axis) {
+      const auto at = static_cast<std::size_t>(axis);
+      extents[at] = axis < kMissing ? 1 : view.extent(axis - kMissing);
+      strides[at] = axis < kMissing ? 0 : view.stride(axis - kMissing);
+    }
+    view_ = {view.data(), extents, strides};
+  }
+
+  /// Whether a tensor was given, be it an empty one.
+  bool given() const { return given_; }
+  /// Its memory.
+  const View<T, kMaxRank>& view() const { return view_; }
+
+ private:
+  bool given_ = false;
+  View<T, kMaxRank> view_;
+};
+
+/// Where `Attend<T>::backward_into` writes; shapes as in `Gradients`. Only dq, dk and dv must be
+/// given; they are overwritten, not added to.
+template <class T>
+struct GradientOutputs {
+  /// Element type of the gradients of bias, sinks and parameters.
+  using Real = RealOf<T>;
+
+  Output<T, 4> dq;                   ///< (b h i d)
+  Output<T, 4> dk;                   ///< (b h_kv j d)
+  Output<T, 4> dv;                   ///< (b h_kv j e)
+  Output<Real, 4> dbias = {};        ///< the bias' own shape
+  Output<Real, 1, 2> dsink = {};     ///< the sinks' own shape
+  Output<Real, 1> dparameters = {};  ///< as many as the `score_mod` has parameters
+};
+
+}  // namespace attend

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+
+#include "../core/functors.hpp"
+#include "../core/ready_functors.hpp"
+#include "check.hpp"
+#include "tensor.hpp"
+
+/// @file
+/// Makers of the functors with names, from tensors on the host, which must outlive the calls.
+
+namespace attend {
+
+/// A mask by which queries see the keys of their own document, where sequences were packed one
+/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers. Where ids never decrease along a
+/// sequence, blocks of other documents are skipped.
+/// @throws shape_error, value_error if they are no tensors.
+template <class IdsQ, class IdsK, std::integral Id = ElementOf<IdsQ>>
+requires HostTensor<IdsQ, Id, 2> && HostTensor<IdsK, Id, 2>
+auto document_mask(const IdsQ& ids_q, const IdsK& ids_k) {
+  const View<const Id, 2> of_queries = as_view(ids_q), of_keys = as_view(ids_k);
+  check_tensor(of_queries, "ids_q");
+  check_tensor(of_keys, "ids_k");
+  bool ascending = true;
+  for (const View<const Id, 2>& ids : {of_queries, of_keys})
+    for (std::int64_t b = 0; b < ids.extent(0); ++b)
+      for (std::int64_t n = 1; n < ids.extent(1); ++n)
+        ascending = ascending && ids(b, n - 1) <= ids(b, n);
+  return mask_mod(DocumentMask<Id>{of_queries, of_keys, ascending});
+}
+
+/// The same for self-attention: `ids (b|1 n)` of queries and keys alike.
+template <class Ids, std::integral Id = ElementOf<Ids>>
+requires HostTensor<Ids, Id, 2>
+auto document_mask(const Ids& ids) { return document_mask(ids, ids); }
+
+/// A mask by which the first keys, `lengths (b)` of them, are seen by all queries, and the others
+/// by the queries that do not come before them: key j by query i iff `j <= i`.
+/// @throws value_error if there are no lengths.
+template <class Lengths, std::integral Length = ElementOf<Lengths>>
+requires HostTensor<Lengths, Length, 1> &&
+    (sizeof(Length) >= 4) auto prefix_lm(const Lengths& lengths) {
+  const View<const Length, 1> view = as_view(lengths);
+  check_tensor(view, "lengths");
+  return mask_mod(PrefixLm{{view.data(), view.stride(0)}});
+}
+
+/// A learned bias for each head and distance: `table (h|1, 2 r + 1)` of float, or double for
+/// double; see `RelativePositionBias`.
+/// @throws shape_error if the number of columns is even.
+template <class Table, std::floating_point Real = ElementOf<Table>>
+requires HostTensor<Table, Real, 2>
+auto relative_position_bias(const Table& table) {
+  const View<const Real, 2> view = as_view(table);
+  check_tensor(view, "table");
+  if (view.extent(1) % 2 == 0)
+    throw shape_error("table has " + std::to_string(view.extent(1)) +
+                      " columns; expected an odd number, one for each distance from -r to r");
+  return score_mod(RelativePositionBias<Real>{view});
+}
+
+}  // namespace attend

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <type_traits>
+
+#include "engines.hpp"
+#include "gradient_kernels.hpp"
+
+/// @file
+/// The backward pass of each engine.
+
+namespace attend::cpu {
+
+/// An engine's operations of the backward pass on elements of type T; those of the widest engine of
+/// floats where it has none of its own, and the portable ones for double.
+template <class T>
+const GradientKernels<T>& gradient_kernels_of(Engine engine) {
+  static constexpr GradientKernels<T> kPortable = portable::gradient_table<T>();
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<RealOf<T>, float>) {
+    static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();
+    static constexpr GradientKernels<T> kAvx2 = avx2::gradient_table<T>();
+    if (engine == Engine::avx2) return kAvx2;
+    if (engine == Engine::avx512 || engine == Engine::avx512_bf16) return kAvx512;
+  }
+#endif
+  static_cast<void>(engine);
+  return kPortable;
+}
+
+}  // namespace attend::cpu

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels.hpp"
+
+/// @file
+/// What the fused path's backward pass asks of a tile engine. All five products of a tile have the
+/// form of the forward pass (see kernels.hpp), with keys as rows and queries across the lanes in
+/// `S^T = K Q^T`, `dP^T = V dO^T` and `dQ^T += K^T dS^T`, and with columns of a gradient across the
+/// lanes in `dV += P^T dO` and `dK += dS^T Q`.
+
+namespace attend {
+namespace cpu {
+
+/// How the columns of a matrix are cut into blocks of whole vectors: block after block, each with
+/// all its rows.
+struct ColumnBlocks {
+  int vectors = 1;          ///< vectors in a block
+  std::int64_t blocks = 1;  ///< blocks
+  std::int64_t width = 1;   ///< columns in a block, the last one padded with 0
+
+  /// Blocks of equal width for so many columns.
+  constexpr ColumnBlocks(std::int64_t columns, const Tuning& tuning) {
+    const std::int64_t all = (columns + tuning.lanes - 1) / tuning.lanes;
+    blocks = (all + tuning.max_vectors - 1) / tuning.max_vectors;
+    if (blocks == 0) blocks = 1;
+    vectors = static_cast<int>((all + blocks - 1) / blocks);
+    if (vectors == 0) vectors = 1;
+    width = std::int64_t{vectors} * tuning.lanes;
+  }
+
+  /// Elements that `rows` rows take.
+  constexpr std::int64_t size(std::int64_t rows) const { return blocks * rows * width; }
+};
+
+/// A panel of queries of one head; arrays of "lanes" have one element per query.
+template <class Real>
+struct GradientPanel {
+  int vectors;              ///< vectors of lanes
+  std::int64_t rows;        ///< lanes that are queries
+  const Real* queries;      ///< Q^T: head_dim x lanes
+  const Real* grads;        ///< dO^T: head_dim_v x lanes
+  const Real* query_rows;   ///< Q in column blocks of `lanes` rows
+  const Real* grad_rows;    ///< dO, likewise
+  const Real* minus_shift;  ///< lanes: of `RowGradient`
+  const Real* factor;       ///< lanes
+  const Real* delta;        ///< lanes
+  Real* dq;                 ///< dQ^T: head_dim x lanes, added to
+  std::int64_t depth;       ///< head_dim
+  std::int64_t depth_v;     ///< head_dim_v
+};
+
+/// A tile of keys for one panel.
+template <class Real>
+struct GradientTile {
+  std::int64_t keys = 0;                      ///< rows of the tile
+  Operand k;                                  ///< rows are keys
+  Operand k_columns;                          ///< rows are columns of K, steps are keys
+  Operand v;                                  ///< rows are keys
+  Real* scores = nullptr;                     ///< keys x lanes: raw products, then logits, weights
+  Real* gradients = nullptr;                  ///< keys x lanes: dP, then dS
+  Real* keep = nullptr;                       ///< keys x lanes, dropout's factors; null: none
+  Real* slopes = nullptr;                     ///< keys x lanes, of logits by products; null: scale
+  Real scale = 1;                             ///< of the dot products
+  const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
+  const ScoreChange<Real>* change = nullptr;  ///< null: scores are products times scale
+  const LaneDropout* dropout = nullptr;       ///< null: none
+  Real keep_scale = 1;                        ///< of the probabilities that dropout keeps
+  Real* dk = nullptr;                         ///< column blocks, added to
+  Real* dv = nullptr;                         ///< column blocks, added to
+  std::int64_t rows = 0;                      ///< rows of dk and dv
+};
+
+/// An engine's operations on elements of type T for the backward pass.
+template <class T>
+struct GradientKernels {
+  /// Type of scores.
+  using Real = RealOf<T>;
+
+  Tuning tuning;  ///< tile sizes
+
+  /// Writes `rows`, transposed, to `to` (columns x lanes); lanes without a row become 0.
+  void (*transpose)(const Rows<const T>& rows, Real* to, int vectors);
+  /// Writes `rows` to `to` in column blocks of `all_rows` rows; rows that are not there become 0.
+  void (*pack_rows)(const Rows<const T>& rows, std::int64_t all_rows, const ColumnBlocks& columns,
+                    Real* to);
+  /// K or V as left factor with keys as rows; copied to `scratch` where it can't be used in place.
+  Operand (*pack_keys)(const KeyTile<T>& tile, void* scratch);
+  /// The tile's scores, changed, and their slopes where those are wanted.
+  void (*scores)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel);
+  /// From scores to what the tile adds to dQ, dK and dV.
+  void (*accumulate)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel,
+                     const ColumnBlocks& columns, const ColumnBlocks& columns_v);
+  /// Writes a panel's `out` times `factor` to rows; see `Kernels::store`.
+  void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);
+};
+
+}  // namespace cpu
+}  // namespace attend

@@ -1,0 +1,356 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "../core/backward_tensors.hpp"
+#include "../core/variant.hpp"
+#include "engine/gradient_kernels.hpp"
+#include "fused_gradient_hooks.hpp"
+#include "fused_gradient_plan.hpp"
+#include "fused_gradient_scratch.hpp"
+#include "fused_mask.hpp"
+
+/// @file
+/// One chunk of the fused path's backward pass: tile by tile of keys, panel by panel of queries,
+/// probabilities are computed anew from q, k and the log-sum-exp.
+
+namespace attend::cpu {
+
+/// One call of the backward pass: what all of its chunks read.
+template <class T>
+struct FusedGradientCall {
+  /// Type of scores.
+  using Real = RealOf<T>;
+
+  const Problem& problem;              ///< sizes
+  const Variant<Real>& variant;        ///< without the user's functions
+  const FusedGradientHooks<T>& hooks;  ///< the user's functions
+  const BackwardTensors<T>& tensors;   ///< inputs and outputs
+  const QueryStates<Real>& states;     ///< of every row
+  const GradientKernels<T>& kernels;   ///< the engine
+  const FusedGradientPlan& plan;       ///< the pieces
+  Real* dq;                            ///< dQ^T: (chunk, b, h, panel, head_dim, lane)
+
+  /// dQ^T of a head's panels, as one chunk adds it up.
+  Real* dq_of(std::int64_t chunk, std::int64_t b, std::int64_t h) const {
+    return dq + ((chunk * problem.batch + b) * problem.heads + h) * plan.padded_rows() *
+                    problem.head_dim;
+  }
+  /// Whether scores need more than a factor above 0 before the softmax.
+  bool changes_scores() const {
+    return variant.changes_score() || hooks.score != nullptr || !(variant.scale > 0);
+  }
+  /// Whether a row that is not finite may be so because of a pair that is excluded.
+  bool excludes() const {
+    return variant.excludes_beyond_position() || hooks.mask != nullptr || variant.causal ||
+           variant.window.left >= 0 || variant.window.right >= 0 || variant.key_lengths;
+  }
+};
+
+/// Computes one chunk at a time in a thread's scratch memory.
+template <class T>
+class FusedGradientChunk {
+ public:
+  /// Type of scores.
+  using Real = RealOf<T>;
+
+  /// A call's worker on one thread.
+  FusedGradientChunk(const FusedGradientCall<T>& call, FusedGradientScratch<T>& scratch)
+      : call_(call),
+        problem_(call.problem),
+        variant_(call.variant),
+        kernels_(call.kernels),
+        plan_(call.plan),
+        s_(scratch) {}
+
+  /// Computes dk and dv of the chunk's keys, and what it gives to dq of the heads that read them.
+  void run(std::int64_t b, std::int64_t h_kv, std::int64_t chunk) {
+    b_ = b;
+    head_kv_ = h_kv;
+    band_ = variant_.band(problem_, b);
+    first_key_ = chunk * plan_.chunk_keys;
+    end_key_ = std::min(first_key_ + plan_.chunk_keys, problem_.len_k);
+    std::fill_n(s_.dk, plan_.columns.size(plan_.chunk_keys), Real{0});
+    std::fill_n(s_.dv, plan_.columns_v.size(plan_.chunk_keys), Real{0});
+    for (h_ = h_kv * problem_.group(); h_ < (h_kv + 1) * problem_.group(); ++h_) {
+      dq_ = call_.dq_of(chunk, b, h_);
+      std::fill_n(dq_, plan_.padded_rows() * problem_.head_dim, Real{0});
+      const std::int64_t end = std::min(end_key_, band_.length());
+      if (first_key_ >= end || plan_.panels == 0) continue;
+      pack_head();
+      for (std::int64_t tile = first_key_; tile < end; tile += plan_.key_tile)
+        run_tile({tile, std::min(tile + plan_.key_tile, end)});
+      if (variant_.empty_row == EmptyRow::uniform) add_uniform(end);
+    }
+    write(s_.dk, plan_.columns, call_.tensors.dk, call_.hooks.dk_row);
+    write(s_.dv, plan_.columns_v, call_.tensors.dv, call_.hooks.dv_row);
+  }
+
+ private:
+  static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+  // Differences of positions below this are exact in every type of scores.
+  static constexpr std::int64_t kExactDistance = 1 << 22;
+
+  int rows_of(std::int64_t panel) const {
+    return static_cast<int>(
+        std::min<std::int64_t>(plan_.panel_rows, problem_.len_q - panel * plan_.panel_rows));
+  }
+
+  /// Q and dO of the head in both forms, and what is known of its rows.
+  void pack_head() {
+    const RowGradient<Real>* const state = call_.states.head(b_, h_);
+    for (std::int64_t i = 0; i < problem_.len_q; ++i) {
+      s_.minus_shift[i] = -state[i].shift;
+      s_.factor[i] = state[i].factor;
+      s_.delta[i] = state[i].delta;
+    }
+    for (std::int64_t i = problem_.len_q; i < plan_.padded_rows(); ++i)
+      s_.minus_shift[i] = s_.factor[i] = s_.delta[i] = 0;
+    pack(call_.tensors.q, plan_.columns, s_.queries, s_.query_rows);
+    pack(call_.tensors.grad_out, plan_.columns_v, s_.grads, s_.grad_rows);
+  }
+
+  void pack(const View<const T, 4>& from, const ColumnBlocks& columns, Real* transposed,
+            Real* rows) {
+    for (std::int64_t p = 0; p < plan_.panels; ++p) {
+      const std::int64_t first = p * plan_.panel_rows;
+      for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.data() + from.offset(b_, h_, first + r);
+      const Rows<const T> source{s_.row, from.stride(3), rows_of(p), from.extent(3)};
+      kernels_.transpose(source, transposed + first * from.extent(3), plan_.panel_vectors);
+      kernels_.pack_rows(source, plan_.panel_rows, columns, rows + columns.size(first));
+    }
+  }
+
+  GradientPanel<Real> panel_at(std::int64_t p) const {
+    const std::int64_t row = p * plan_.panel_rows;
+    return {plan_.panel_vectors,
+            rows_of(p),
+            s_.queries + row * problem_.head_dim,
+            s_.grads + row * problem_.head_dim_v,
+            s_.query_rows + plan_.columns.size(row),
+            s_.grad_rows + plan_.columns_v.size(row),
+            s_.minus_shift + row,
+            s_.factor + row,
+            s_.delta + row,
+            dq_ + row * problem_.head_dim,
+            problem_.head_dim,
+            problem_.head_dim_v};
+  }
+
+  KeyTile<T> key_tile(const View<const T, 4>& from, const KeyRange& keys) const {
+    return {from.data() + from.offset(b_, head_kv_, keys.begin), from.stride(2), from.stride(3),
+            keys.size(), from.extent(3)};
+  }
+
+  /// All panels of the head on one tile of keys, which is converted for all of them together.
+  void run_tile(const KeyRange& tile) {
+    Operand k, v;
+    for (std::int64_t p = 0; p < plan_.panels; ++p) {
+      const std::int64_t first = p * plan_.panel_rows;
+      const KeyRange seen = band_.any(first, first + rows_of(p));
+      const KeyRange keys = {std::max(tile.begin, seen.begin / 32 * 32),
+                             std::min(tile.end, seen.end)};
+      if (keys.empty()) continue;
+      const TilePlace place = place_of(p, keys);
+      const Visibility visibility = look(place);
+      if (visibility == Visibility::none) continue;
+      if (k.data == nullptr) {
+        k = kernels_.pack_keys(key_tile(call_.tensors.k, tile), s_.keys);
+        v = kernels_.pack_keys(key_tile(call_.tensors.v, tile), s_.values);
+      }
+      run_panel(p, place, visibility, k.from(keys.begin - tile.begin, 0),
+                v.from(keys.begin - tile.begin, 0));
+    }
+  }
+
+  TilePlace place_of(std::int64_t p, const KeyRange& keys) {
+    for (int r = 0; r < rows_of(p); ++r) {
+      s_.head[r] = h_;
+      s_.query[r] = p * plan_.panel_rows + r;
+    }
+    return {b_, s_.head, s_.query, rows_of(p), plan_.panel_rows, keys.begin, keys.size()};
+  }
+
+  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at.
+  Visibility look(const TilePlace& place) {
+    const std::int64_t first = place.query[0];
+    const KeyRange inside = band_.all(first, first + place.rows);
+    const bool by_position =
+        place.first_key < inside.begin || place.first_key + place.keys > inside.end;
+    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Visibility::all;
+    TileMask mask;
+    if (by_position) {
+      for (int r = 0; r < place.rows; ++r) s_.visible[r] = band_.row(place.query[r]);
+      mask.visible = s_.visible;
+    }
+    if (variant_.mask) {
+      for (int r = 0; r < place.rows; ++r)
+        s_.mask_row[r] = &variant_.mask(b_, h_, place.query[r], 0);
+      mask.mask_row = s_.mask_row;
+      mask.mask_stride = variant_.mask.stride(3);
+      mask.same_row = variant_.mask.stride(2) == 0;
+    }
+    const Visibility visibility = fill_allowed(mask, place, s_.allowed);
+    if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
+    const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
+    return any ? Visibility::some : Visibility::none;
+  }
+
+  void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
+                 const Operand& v) {
+    const GradientPanel<Real> panel = panel_at(p);
+    GradientTile<Real> tile;
+    tile.keys = place.keys;
+    tile.k = k;
+    tile.k_columns = {k.data, k.step_bytes, k.row_bytes};
+    tile.v = v;
+    tile.scores = s_.scores;
+    tile.gradients = s_.gradients;
+    tile.scale = variant_.scale;
+    tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
+    tile.rows = plan_.chunk_keys;
+    tile.dk = s_.dk + (place.first_key - first_key_) * plan_.columns.width;
+    tile.dv = s_.dv + (place.first_key - first_key_) * plan_.columns_v.width;
+
+    ScoreChange<Real> change;
+    bool far = false;
+    if (call_.changes_scores()) {
+      far = variant_.alibi && !set_distances(place);
+      change = change_of(place, far);
+      tile.change = &change;
+      if (variant_.softcap > 0 || call_.hooks.score != nullptr) tile.slopes = s_.slopes;
+    }
+    LaneDropout dropout;
+    if (variant_.dropout.active()) {
+      dropout = dropout_of(place);
+      tile.dropout = &dropout;
+      tile.keep = s_.keep;
+      tile.keep_scale = static_cast<Real>(variant_.dropout.keep_scale);
+    }
+    kernels_.scores(tile, panel);
+    if (far) add_far_alibi(place);
+    if (call_.hooks.score != nullptr)
+      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores, s_.slopes);
+    kernels_.accumulate(tile, panel, plan_.columns, plan_.columns_v);
+  }
+
+  ScoreChange<Real> change_of(const TilePlace& place, bool far) {
+    ScoreChange<Real> change;
+    change.scale = variant_.scale;
+    change.softcap = variant_.softcap;
+    if (variant_.bias) {
+      for (int r = 0; r < place.rows; ++r)
+        s_.bias_row[r] = &variant_.bias(b_, h_, place.query[r], place.first_key);
+      transpose_bias({s_.bias_row, variant_.bias.stride(3), place.rows, place.keys});
+      change.bias = s_.bias;
+    }
+    if (variant_.alibi && !far) {
+      std::fill_n(s_.alibi_slopes, plan_.panel_rows, variant_.alibi(b_, h_));
+      change.slopes = s_.alibi_slopes;
+      change.distance = s_.distance;
+    }
+    return change;
+  }
+
+  void transpose_bias(const Rows<const Real>& rows) {
+    for (std::int64_t n = 0; n < rows.columns; ++n)
+      for (int r = 0; r < plan_.panel_rows; ++r)
+        s_.bias[n * plan_.panel_rows + r] = r < rows.count ? rows.row[r][n * rows.stride] : Real{0};
+  }
+
+  /// Position minus first key of each lane; false if one of them is not exact in the scores' type.
+  bool set_distances(const TilePlace& place) {
+    for (int r = 0; r < plan_.panel_rows; ++r) {
+      const std::int64_t distance =
+          r < place.rows ? saturating_add(band_.position(place.query[r]), -place.first_key) : 0;
+      if (distance > kExactDistance || distance < -kExactDistance) return false;
+      s_.distance[r] = static_cast<Real>(distance);
+    }
+    return true;
+  }
+
+  void add_far_alibi(const TilePlace& place) {
+    for (std::int64_t n = 0; n < place.keys; ++n)
+      for (int r = 0; r < place.rows; ++r)
+        s_.scores[n * place.width + r] -=
+            variant_.alibi(b_, h_) *
+            Variant<Real>::distance(band_.position(place.query[r]), place.first_key + n);
+  }
+
+  LaneDropout dropout_of(const TilePlace& place) {
+    for (int r = 0; r < plan_.panel_rows; ++r) {
+      const std::uint64_t counter =
+          r < place.rows ? variant_.dropout.row_counter(problem_, b_, h_, place.query[r]) +
+                               static_cast<std::uint64_t>(place.first_key / 4)
+                         : 0;
+      s_.counter_low[r] = static_cast<std::uint32_t>(counter);
+      s_.counter_high[r] = static_cast<std::uint32_t>(counter >> 32);
+    }
+    // A probability of 1 drops by its scale of 0; its threshold of 2^32 is no word.
+    const auto threshold =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(variant_.dropout.threshold, UINT32_MAX));
+    return {s_.counter_low, s_.counter_high, variant_.dropout.rng.seed, threshold};
+  }
+
+  /// Rows that gave the mean of v give v's gradient to all keys alike.
+  void add_uniform(std::int64_t end) {
+    const Dropout& dropout = variant_.dropout;
+    for (std::int64_t i = 0; i < problem_.len_q; ++i) {
+      const Real uniform = call_.states.head(b_, h_)[i].uniform;
+      if (uniform == 0) continue;
+      const std::uint64_t counter = dropout.row_counter(problem_, b_, h_, i);
+      for (std::int64_t j = first_key_; j < end; ++j) {
+        const Real weight =
+            dropout.active() ? uniform * static_cast<Real>(dropout.factor(counter, j)) : uniform;
+        for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
+          element(s_.dv, plan_.columns_v, j - first_key_, c) +=
+              weight * static_cast<Real>(call_.tensors.grad_out(b_, h_, i, c));
+      }
+    }
+  }
+
+  Real& element(Real* blocks, const ColumnBlocks& columns, std::int64_t row,
+                std::int64_t column) const {
+    return blocks[(column / columns.width * plan_.chunk_keys + row) * columns.width +
+                  column % columns.width];
+  }
+
+  /// Writes the chunk's rows of a gradient; those that are not finite by the definition.
+  template <class ExactRow>
+  void write(Real* blocks, const ColumnBlocks& columns, const View<T, 4>& to, ExactRow exact_row) {
+    const std::int64_t width = to.extent(3);
+    for (std::int64_t j = first_key_; j < end_key_; ++j) {
+      Real check = 0;
+      for (std::int64_t c = 0; c < width; ++c) {
+        const Real value = element(blocks, columns, j - first_key_, c);
+        check += value * 0;
+        to(b_, head_kv_, j, c) = static_cast<T>(value);
+      }
+      if (check == 0 || !call_.excludes()) continue;
+      const std::vector<Real> exact = exact_row(call_.hooks.call, b_, head_kv_, j);
+      for (std::int64_t c = 0; c < width; ++c)
+        to(b_, head_kv_, j, c) = static_cast<T>(exact[static_cast<std::size_t>(c)]);
+    }
+  }
+
+  const FusedGradientCall<T>& call_;
+  const Problem& problem_;
+  const Variant<Real>& variant_;
+  const GradientKernels<T>& kernels_;
+  const FusedGradientPlan& plan_;
+  FusedGradientScratch<T>& s_;
+
+  std::int64_t b_ = 0;
+  std::int64_t h_ = 0;
+  std::int64_t head_kv_ = 0;
+  std::int64_t first_key_ = 0;
+  std::int64_t end_key_ = 0;
+  Real* dq_ = nullptr;
+  KeyBand band_{0, 0, {}};
+};
+
+}  // namespace attend::cpu

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "../core/backward_tensors.hpp"
+#include "../core/score_gradient.hpp"
+#include "exact_row.hpp"
+#include "workers.hpp"
+
+/// @file
+/// What a backward pass knows of every row before it looks at any score.
+
+namespace attend::cpu {
+
+/// A log-sum-exp beyond this has lost the logarithm of the sum to the rounding of the maximum (of
+/// two keys with logits of 1e30 each would get probability 1), so the row's sum is taken anew.
+inline constexpr double kTrustedLse = 1024;
+
+/// Whether query (row.b, row.h, row.i) is allowed any key; row.j is not looked at.
+template <class V>
+bool has_allowed_key(const Problem& problem, const V& variant, Index row) {
+  const KeyRange keys = variant.band(problem, row.b).row(row.i);
+  for (row.j = keys.begin; row.j < keys.end; ++row.j)
+    if (variant.allows(row)) return true;
+  return false;
+}
+
+/// One `RowGradient` per row (b, h, i).
+template <class Real>
+class QueryStates {
+ public:
+  /// Takes them from `out`, `lse` and their gradients.
+  template <class T, class V>
+  QueryStates(const Problem& problem, const V& variant, const BackwardTensors<T>& tensors,
+              const Workers& workers)
+      : heads_(problem.heads),
+        len_q_(problem.len_q),
+        states_(static_cast<std::size_t>(problem.batch * problem.heads * problem.len_q)) {
+    workers.for_each(problem.batch * problem.heads, [&](std::int64_t head, int) {
+      Index row{head / problem.heads, head % problem.heads, 0, 0};
+      for (; row.i < problem.len_q; ++row.i)
+        states_[place(row)] = state(problem, variant, tensors, row);
+    });
+  }
+
+  /// Of a row; `row.j` is not looked at.
+  const RowGradient<Real>& operator()(Index row) const { return states_[place(row)]; }
+  /// Of query 0 of a head; the head's other queries follow.
+  const RowGradient<Real>* head(std::int64_t b, std::int64_t h) const {
+    return states_.data() + place({b, h, 0, 0});
+  }
+
+ private:
+  template <class T, class V>
+  static RowGradient<Real> state(const Problem& problem, const V& variant,
+                                 const BackwardTensors<T>& tensors, Index row) {
+    constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
+    const Real lse = tensors.lse(row.b, row.h, row.i);
+    const Real grad_lse = tensors.grad_lse ? tensors.grad_lse(row.b, row.h, row.i) : Real{0};
+    Real product = 0;
+    for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
+      product += static_cast<Real>(tensors.grad_out(row.b, row.h, row.i, c)) *
+                 static_cast<Real>(tensors.out(row.b, row.h, row.i, c));
+
+    RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
+    if (std::abs(lse) > static_cast<Real>(kTrustedLse) && std::abs(lse) < kInfinity) {
+      const ForwardTensors<T> inputs{.q = tensors.q, .k = tensors.k, .v = tensors.v};
+      const ProbabilityRow<T, V> probabilities(problem, variant, inputs, row);
+      state.shift = probabilities.state().max;
+      state.factor = 1 / probabilities.state().sum;
+    }
+    const bool without_logit = lse == -kInfinity;
+    if ((without_logit || !std::isfinite(product)) && !has_allowed_key(problem, variant, row)) {
+      state.delta = -grad_lse;             // the output is no function of anything
+      if (without_logit) state.shift = 0;  // an excluded score is -inf, and -inf - -inf is NaN
+      const std::int64_t length = variant.band(problem, row.b).length();
+      if (without_logit && variant.empty_row == EmptyRow::uniform && length > 0)
+        state.uniform = 1 / static_cast<Real>(length);
+    }
+    return state;
+  }
+
+  std::size_t place(Index row) const {
+    return static_cast<std::size_t>((row.b * heads_ + row.h) * len_q_ + row.i);
+  }
+
+  std::int64_t heads_, len_q_;
+  std::vector<RowGradient<Real>> states_;
+};
+
+/// Everything a backward pass is computed from.
+template <class T, class V>
+struct BackwardCall {
+  const Problem& problem;                ///< sizes
+  const V& variant;                      ///< what was asked for; dropout as the forward pass had it
+  const BackwardTensors<T>& tensors;     ///< what is read and written
+  const QueryStates<RealOf<T>>& states;  ///< of every row
+
+  /// Dropout's factor of a pair.
+  RealOf<T> dropout_factor(Index at) const {
+    if (!variant.dropout.active()) return 1;
+    return static_cast<RealOf<T>>(
+        variant.dropout.factor(variant.dropout.row_counter(problem, at.b, at.h, at.i), at.j));
+  }
+};
+
+}  // namespace attend::cpu

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <cstdint>
+
+#include "math_forward.hpp"
+#include "query_states.hpp"
+
+/// @file
+/// The gradients of a block of scores, pair by pair, by two matrix products.
+
+namespace attend::cpu {
+
+/// Calls `visit(at, pair_gradient)` for each allowed pair of queries `first <= i < first +
+/// q.rows()` of a head, row by row. Excluded pairs are not looked at. `q`, `grad_out`: those
+/// queries' rows; `k`, `v`: all keys.
+template <class T, class V, class Visit>
+void for_each_pair(const BackwardCall<T, V>& call, std::int64_t b, std::int64_t h,
+                   std::int64_t first, const Matrix<RealOf<T>>& q, const Matrix<RealOf<T>>& k,
+                   const Matrix<RealOf<T>>& grad_out, const Matrix<RealOf<T>>& v, Visit&& visit) {
+  const Matrix<RealOf<T>> dots = q * k.transpose();
+  const Matrix<RealOf<T>> grad_weights = grad_out * v.transpose();
+  const KeyBand band = call.variant.band(call.problem, b);
+  for (std::int64_t row = 0; row < q.rows(); ++row) {
+    Index at{b, h, first + row, 0};
+    const RowGradient<RealOf<T>>& state = call.states(at);
+    const std::int64_t position = band.position(at.i);
+    const KeyRange keys = band.row(at.i);
+    for (at.j = keys.begin; at.j < keys.end; ++at.j)
+      if (call.variant.allows(at))
+        visit(at, pair_gradient(call.variant, at, position, dots(row, at.j),
+                                grad_weights(row, at.j), call.dropout_factor(at), state));
+  }
+}
+
+/// Calls `visit(at, weight)` for each key of the rows of a head that give the mean of v.
+template <class T, class V, class Visit>
+void for_each_uniform_pair(const BackwardCall<T, V>& call, std::int64_t b, std::int64_t h,
+                           Visit&& visit) {
+  if (call.variant.empty_row != EmptyRow::uniform) return;
+  const std::int64_t length = call.variant.band(call.problem, b).length();
+  Index at{b, h, 0, 0};
+  for (at.i = 0; at.i < call.problem.len_q; ++at.i) {
+    const RealOf<T> uniform = call.states(at).uniform;
+    if (uniform == 0) continue;
+    for (at.j = 0; at.j < length; ++at.j) visit(at, uniform * call.dropout_factor(at));
+  }
+}
+
+}  // namespace attend::cpu

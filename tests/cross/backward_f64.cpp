@@ -1,0 +1,3 @@
+#include "backward_check.hpp"
+
+template void cross::check_backward<double>(const support::Case&);
