@@ -234,7 +234,7 @@ class Attend {
     auto variant = variant_of(problem, call, options_.empty_row, mods...);
     check_dropout(saved.dropout);
     check_incoming(problem, tensors);
-    const Place<Device::host> place(q.data(), call.stream);
+    const Place<Device::host> place(tensors.q.data(), call.stream);
     const Choice choice = place.choose(problem, options_, call.path);
     const GradientOutputs<T> written = outputs(problem, variant);
     tensors.dq = written.dq.view();
