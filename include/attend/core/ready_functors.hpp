@@ -61,8 +61,8 @@ struct PrefixLm {
   }
 };
 
-/// Adds a learned number for each head and distance of key and query: `table(h, clamp(j - i, -r, r)
-/// + r)` for a table of 2 r + 1 columns (Shaw et al., "Self-attention with relative position
+/// Adds a learned number for each head and distance of key and query: column `clamp(j - i, -r, r) +
+/// r` of a table of 2 r + 1 columns (Shaw et al., "Self-attention with relative position
 /// representations", 2018; as a bias: Raffel et al., 2020). The table is trained: its gradient is
 /// `Gradients::dparameters`, in C order.
 template <class Real>
