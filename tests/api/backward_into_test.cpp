@@ -81,7 +81,8 @@ TEST_F(BackwardInto, RefusesWhatDoesNotFit) {
   Tensor3 lse(1, 4, 6);
   EXPECT_THAT(message<attend::shape_error>({.dq = wrong, .dk = dk, .dv = dv}, grad_out),
               HasSubstr("dq has extents (1, 4, 5, 7); expected (1, 4, 5, 8)"));
-  EXPECT_THAT(message<attend::shape_error>({.dk = dk, .dv = dv}, grad_out), HasSubstr("dq"));
+  EXPECT_THAT(message<attend::shape_error>({.dq = {}, .dk = dk, .dv = dv}, grad_out),
+              HasSubstr("dq"));
   EXPECT_THAT(
       message<attend::shape_error>({.dq = dq, .dk = dk, .dv = dv, .dbias = wrong_bias}, grad_out),
       HasSubstr("dbias has extents (1, 4, 5, 7); expected (1, 1, 5, 7)"));
