@@ -80,6 +80,7 @@ TEST_F(DeviceTest, SharedMemoryByOptIn) {
   ATTEND_EXPECT_OK(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
   const auto attribute = cudaFuncAttributeMaxDynamicSharedMemorySize;
   ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, cudaFuncSetAttribute(kernel, attribute, most));
+  cudaGetLastError();
   ATTEND_EXPECT_OK(cudaFuncSetAttribute(kernel, attribute, most - 1024));
   ATTEND_EXPECT_OK(launch_shaped(1, 32, static_cast<size_t>(most) - 1024));
   ATTEND_EXPECT_OK(cudaDeviceSynchronize());

@@ -166,9 +166,9 @@ void Context::run(const Kernel& kernel, const LaunchConfig& config,
     r.failures.push_back(report);
     r.failures.back().kernel = demangled(report.kernel);
     if (r.options.print_failures) {
-      std::fprintf(stderr, "emulated GPU, seed %llu: %s\n",
-                   static_cast<unsigned long long>(r.options.launch.seed),
-                   r.failures.back().text().c_str());
+      std::fprintf(stderr, "%s  again   ATTEND_EMULATED_SEED=%llu\n",
+                   r.failures.back().text().c_str(),
+                   static_cast<unsigned long long>(r.options.launch.seed));
     }
   }
   if (!result.ok() && !options.keep_going) sticky = code_of(result.failures.front().fault);
