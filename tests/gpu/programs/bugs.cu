@@ -5,7 +5,9 @@
 
 __global__ void race_read_after_write_kernel(int* out) {
   __shared__ int values[64];
-  values[threadIdx.x] = int(threadIdx.x);
+  values[threadIdx.x] = 0;
+  __syncthreads();
+  values[threadIdx.x] = int(threadIdx.x);       // BUG race_read_after_write
   out[threadIdx.x] = values[63 - threadIdx.x];  // BUG race_read_after_write
 }
 
@@ -20,7 +22,7 @@ __global__ void race_write_after_read_kernel(int* out) {
 }
 
 __global__ void race_within_warp_kernel(int* out) {
-  __shared__ volatile int values[32];
+  __shared__ int values[32];
   values[threadIdx.x] = int(threadIdx.x);
   out[threadIdx.x] = values[(threadIdx.x + 1) % 32];  // BUG race_within_warp
 }
@@ -98,7 +100,7 @@ __global__ void misaligned_matrix_kernel(uint32_t* out) {
   __syncthreads();
   uint32_t r[4];
   // A pitch of 136 bytes: every other row is not aligned to 16.
-  programs::ldmatrix_x4(r, values + threadIdx.x % 8 * 68);  // BUG misaligned_matrix
+  programs::ldmatrix_x4(r, values + threadIdx.x % 8 * 68);
   out[threadIdx.x] = r[0];
 }
 
@@ -118,15 +120,17 @@ __global__ void divergent_shuffle_kernel(const int* in, int* out) {
   int value = in[threadIdx.x];
   if (threadIdx.x < 16) {
     value = __shfl_xor_sync(0xffffffffu, value, 1);  // BUG divergent_shuffle
+  } else {
+    out[threadIdx.x] = 0;
+    __syncwarp();  // BUG divergent_shuffle
   }
   out[threadIdx.x] = value;
 }
 
 __global__ void divergent_mma_kernel(float* out) {
   float d[4] = {};
-  if (threadIdx.x != 5) {
-    programs::mma_m16n8k8(d, 0, 0, 0);  // BUG divergent_mma
-  }
+  if (threadIdx.x != 5) programs::mma_m16n8k8(d, 0, 0, 0);
+  __syncwarp();
   out[threadIdx.x] = d[0];
 }
 
