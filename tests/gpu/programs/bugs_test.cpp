@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <fstream>
+#include <ostream>
 #include <set>
 
 #include "emulation.hpp"
 
 namespace programs {
+
+void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
+
 namespace {
 
 // The lines of bugs.cu that are marked as the place of that bug.

@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 
 #include "emulation.hpp"
 #include "programs.hpp"
 
 namespace programs {
+
+void PrintTo(const Mutant& mutant, std::ostream* out) { *out << mutant.name; }
+
 namespace {
 
 class Mutants : public testing::TestWithParam<Mutant> {};

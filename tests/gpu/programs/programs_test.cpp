@@ -4,11 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
+#include <ostream>
 #include <tuple>
 
 #include "emulation.hpp"
+
+namespace gpu {
+void PrintTo(Capability capability, std::ostream* out) {
+  *out << capability.major << "." << capability.minor;
+}
+}  // namespace gpu
 
 namespace programs {
 namespace {
@@ -61,9 +67,9 @@ TEST(Speed, AttentionWithinTwoSeconds) {
   EXPECT_LE(outcome.difference, 2e-3);
   RecordProperty("seconds", std::to_string(seconds.count()));
   std::printf("2 x 4 x 512 x 64: %.2f s\n", seconds.count());
-#ifdef NDEBUG
-  EXPECT_LT(seconds.count(), 4.0);  // 2 on an idle machine
-#endif
+  if (emulation.control() != nullptr) {
+    EXPECT_LT(seconds.count(), 5.0);  // 2 on two idle cores
+  }
 }
 
 TEST(Counts, AttentionOf150Queries) {
