@@ -189,9 +189,6 @@ class Loader {
 
 }  // namespace
 
-ParseError::ParseError(int line, const std::string& message)
-    : std::runtime_error("PTX line " + std::to_string(line) + ": " + message), line_(line) {}
-
 int Kernel::max_threads_per_block() const {
   const auto product = [](const std::array<int, 3>& d) { return d[0] * d[1] * d[2]; };
   if (product(required_threads) > 0) return product(required_threads);

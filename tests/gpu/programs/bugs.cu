@@ -100,7 +100,7 @@ __global__ void misaligned_matrix_kernel(uint32_t* out) {
   __syncthreads();
   uint32_t r[4];
   // A pitch of 136 bytes: every other row is not aligned to 16.
-  programs::ldmatrix_x4(r, values + threadIdx.x % 8 * 68);
+  programs::ldmatrix_x4(r, values + threadIdx.x % 8 * 68);  // BUG misaligned_matrix
   out[threadIdx.x] = r[0];
 }
 
@@ -129,8 +129,8 @@ __global__ void divergent_shuffle_kernel(const int* in, int* out) {
 
 __global__ void divergent_mma_kernel(float* out) {
   float d[4] = {};
-  if (threadIdx.x != 5) programs::mma_m16n8k8(d, 0, 0, 0);
-  __syncwarp();
+  if (threadIdx.x != 5) programs::mma_m16n8k8(d, 0, 0, 0);  // BUG divergent_mma
+  __syncwarp();                                             // BUG divergent_mma
   out[threadIdx.x] = d[0];
 }
 

@@ -231,7 +231,7 @@ const std::vector<Mutant>& all_mutants() {
        "(ld\\.shared[^\\]]*?)(\\+-?\\d+)?\\]",
        1,
        "$1+4]",
-       {Fault::undefined_store}},
+       {}},
       {"vector_address",
        "layer_norm",
        "layer_norm_kernel",
