@@ -41,15 +41,20 @@ OperationPtr Schedule::ready_below(OperationPtr operation) {
 }
 
 void Schedule::run(const OperationPtr& operation) {
+  // However the work ends, nobody waits for it any longer.
+  struct End {
+    Schedule& schedule;
+    Operation& operation;
+    ~End() {
+      schedule.running_ = false;
+      operation.done = true;
+      operation.finished = std::chrono::steady_clock::now();
+    }
+  } end{*this, *operation};
+  running_ = true;
+  auto work = std::exchange(operation->work, nullptr);
   // After a failure a device does nothing any more.
-  if (operation->context->sticky == cudaSuccess) {
-    running_ = true;
-    operation->work();
-    running_ = false;
-  }
-  operation->work = nullptr;
-  operation->done = true;
-  operation->finished = std::chrono::steady_clock::now();
+  if (operation->context->sticky == cudaSuccess) work();
 }
 
 void Schedule::finish(const OperationPtr& operation) {
