@@ -260,7 +260,7 @@ Operand BodyReader::read_address() {
     read_literal(literal);
     return literal;
   }());
-  if (at("+") || at("-")) operand.bits = static_cast<std::uint64_t>(take_integer("an offset"));
+  while (at("+") || at("-")) operand.bits += static_cast<std::uint64_t>(take_integer("an offset"));
   operand.bits += operand.items[0].kind == Operand::Kind::symbol ? operand.items[0].bits : 0;
   while (accept(",")) operand.items.push_back(read_operand());
   expect("]");
