@@ -29,37 +29,61 @@ class TypedComputation final : public Computation {
         q_(converted<T>(std::move(inputs.q))),
         k_(converted<T>(std::move(inputs.k))),
         v_(converted<T>(std::move(inputs.v))),
+        grad_out_(converted<T>(std::move(inputs.grad_out))),
         inputs_(std::move(inputs)),
         attention_({.dropout = row.extra == Extra::dropout ? 0.1 : 0.0, .flash = true}) {
     const attend::Problem& p = row_.problem;
     out_.resize(static_cast<std::size_t>(p.batch * p.heads * p.len_q * p.head_dim_v));
     ask();
+    if (row_.pass == Pass::backward) prepare_backward();
   }
 
   attend::Path run(std::optional<attend::Path> path) override {
-    const attend::Problem& p = row_.problem;
     call_.path = path;
+    if (row_.pass == Pass::forward)
+      return attention_.forward_into(queries(out_), queries(q_), keys(k_), keys(v_), call_).path;
     return attention_
-        .forward_into(view(out_.data(), p.heads, p.len_q, p.head_dim_v),
-                      view<const T>(q_.data(), p.heads, p.len_q, p.head_dim),
-                      view<const T>(k_.data(), p.heads_kv, p.len_k, p.head_dim),
-                      view<const T>(v_.data(), p.heads_kv, p.len_k, p.head_dim_v), call_)
+        .backward_into({.dq = queries(dq_), .dk = keys(dk_), .dv = keys(dv_)}, queries(grad_out_),
+                       {saved_, queries(out_), lse_}, queries(q_), keys(k_), keys(v_), call_)
         .path;
   }
 
   std::vector<float> output() const override {
-    std::vector<float> values(out_.size());
-    for (std::size_t n = 0; n < out_.size(); ++n) values[n] = static_cast<float>(out_[n]);
+    std::vector<float> values;
+    if (row_.pass == Pass::forward) {
+      values.assign(out_.begin(), out_.end());
+    } else {
+      for (const Buffer<T>* part : {&dq_, &dk_, &dv_})
+        values.insert(values.end(), part->begin(), part->end());
+    }
     return values;
   }
 
  private:
   template <class U>
-  attend::View<U, 4> view(U* data, std::int64_t heads, std::int64_t len, std::int64_t dim) const {
-    const std::int64_t batch = row_.problem.batch;
+  attend::View<U, 4> view(U* data, std::int64_t heads, std::int64_t len) const {
+    const attend::Problem& p = row_.problem;
     if (row_.layout == Layout::heads_inner)
-      return attend::split_heads(data, batch, len, heads, dim);
-    return {data, {batch, heads, len, dim}};
+      return attend::split_heads(data, p.batch, len, heads, p.head_dim);
+    return {data, {p.batch, heads, len, p.head_dim}};
+  }
+  // One of q's or k's shape; all rows have d = e.
+  template <class B>
+  auto queries(B& buffer) const {
+    return view(buffer.data(), row_.problem.heads, row_.problem.len_q);
+  }
+  template <class B>
+  auto keys(B& buffer) const {
+    return view(buffer.data(), row_.problem.heads_kv, row_.problem.len_k);
+  }
+
+  void prepare_backward() {
+    const attend::Problem& p = row_.problem;
+    lse_.resize(p.batch, p.heads, p.len_q);
+    saved_ = attention_.forward_into(queries(out_), lse_, queries(q_), keys(k_), keys(v_), call_);
+    dq_.resize(q_.size());
+    dk_.resize(k_.size());
+    dv_.resize(v_.size());
   }
 
   void ask() {
@@ -97,10 +121,12 @@ class TypedComputation final : public Computation {
   }
 
   const Row row_;
-  const Buffer<T> q_, k_, v_;
+  const Buffer<T> q_, k_, v_, grad_out_;
   const Inputs inputs_;  // the rest of them
   const attend::Attend<T> attention_;
-  Buffer<T> out_;
+  Buffer<T> out_, dq_, dk_, dv_;
+  attend::Tensor<attend::RealOf<T>, 3> lse_;
+  attend::Run saved_;
   typename attend::Attend<T>::Call call_;
 };
 

@@ -37,13 +37,14 @@ struct Inputs {
   std::unique_ptr<bool[]> mask;  ///< (b j) or (1 1 i j)
   Buffer<float> bias;            ///< (1 h i j)
   Buffer<float> per_head;        ///< (h): slopes or sinks
+  Buffer<float> grad_out;        ///< backward: the loss' gradient by the output
   Buffer<float> recorded;        ///< the recorded output
 };
 
 /// Recorded where the row says so; else uniform numbers of variance 1, the same in every run.
 Inputs make_inputs(const Row& row);
 
-/// q, k, v, mask and bias as raw files `q`, `k`, ... of floats (mask: bytes) in a folder.
+/// q, k, v, mask, bias and grad_out as raw files `q`, `k`, ... of floats (mask: bytes) in a folder.
 /// @throws std::runtime_error if one is missing or too short.
 Inputs read_inputs(const Row& row, const std::string& folder);
 

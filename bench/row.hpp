@@ -24,11 +24,15 @@ enum class Mask {
 /// What else a call asks for.
 enum class Extra { none, bias, alibi, window, softcap, sink, dropout };
 
+/// What is computed: the output, or the gradients by q, k and v from a saved output.
+enum class Pass { forward, backward };
+
 /// One problem on one input.
 struct Row {
   std::string name;         ///< `group/...`, unique
   attend::Problem problem;  ///< shapes and element type
-  bool causal = false;      ///< bottom right
+  Pass pass = Pass::forward;
+  bool causal = false;  ///< bottom right
   Mask mask = Mask::none;
   Extra extra = Extra::none;
   Layout layout = Layout::heads_outer;

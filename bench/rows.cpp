@@ -122,11 +122,26 @@ std::vector<Row> asked() {
   return rows;
 }
 
+// Gradients by q, k and v.
+std::vector<Row> gradients() {
+  std::vector<Row> rows;
+  for (const Dtype dtype : kDtypes)
+    for (const std::int64_t head_dim : {64, 128})
+      for (const bool causal : {false, true})
+        rows.push_back({.name = std::string("backward/") + name(dtype) + "/d" + text(head_dim) +
+                                "/n1024" + (causal ? "/causal" : ""),
+                        .problem = square(4, 1024, head_dim, dtype),
+                        .pass = Pass::backward,
+                        .causal = causal});
+  return rows;
+}
+
 }  // namespace
 
 std::vector<Row> all_rows() {
   std::vector<Row> all;
-  for (const auto& group : {minilm(), recurrent_interface(), grid(), decoding(), asked()})
+  for (const auto& group :
+       {minilm(), recurrent_interface(), grid(), decoding(), asked(), gradients()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }

@@ -28,12 +28,12 @@ class Servant:
         return float(self.ask("bandwidth", size))
 
     def load(self, row, inputs):
-        for name in ("q", "k", "v", "bias", "mask"):
+        for name in ("q", "k", "v", "bias", "mask", "grad_out"):
             tensor = getattr(inputs, name)
             if tensor is not None:
                 tensor = tensor.to(torch.uint8 if name == "mask" else torch.float32)
                 tensor.contiguous().numpy().tofile(f"{self.folder}/{name}")
-        self.ask("row", row.dtype, row.batch, row.heads, row.heads_kv, row.len_q, row.len_k, row.head_dim,
+        self.ask("row", "backward" if row.backward else "forward", row.dtype, row.batch, row.heads, row.heads_kv, row.len_q, row.len_k, row.head_dim,
                  int(row.causal), row.mask, int(row.bias), self.folder)
 
     def close(self):
@@ -55,9 +55,11 @@ class Ours:
     def output(self):
         self.select()
         self.servant.ask("out", f"{self.servant.folder}/out")
-        shape = (self.row.batch, self.row.heads, self.row.len_q, self.row.head_dim)
-        size = self.row.batch * self.row.heads * self.row.len_q * self.row.head_dim
-        return torch.from_file(f"{self.servant.folder}/out", size=size).clone().view(shape)
+        row = self.row
+        queries = row.batch * row.heads * row.len_q * row.head_dim
+        keys = 2 * row.batch * row.heads_kv * row.len_k * row.head_dim if row.backward else 0
+        out = torch.from_file(f"{self.servant.folder}/out", size=queries + keys).clone()
+        return out if row.backward else out.view(row.batch, row.heads, row.len_q, row.head_dim)
 
     def times(self, calls):
         self.select()

@@ -60,4 +60,6 @@ class OpenVino(Peer):
 
 
 def peers(row, inputs, threads):
+    if row.backward:
+        return []
     return [lambda: OpenVino(row, inputs, threads)]

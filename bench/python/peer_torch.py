@@ -34,8 +34,30 @@ class Torch(Peer):
             return super().times(calls)
 
 
+class TorchBackward(Torch):
+    """Autograd from a saved output."""
+
+    def __init__(self, row, inputs, threads, backend):
+        super().__init__(row, inputs, threads, backend)
+        self.leaves = [x.detach().requires_grad_() for x in (inputs.q, inputs.k, inputs.v)]
+        with sdpa_kernel(self.backend):
+            self.saved = torch.nn.functional.scaled_dot_product_attention(*self.leaves, **self.arguments)
+
+    def run(self):
+        return torch.autograd.grad(self.saved, self.leaves, self.inputs.grad_out, retain_graph=True)
+
+    def output(self):
+        torch.set_num_threads(self.threads)
+        return torch.cat([part.flatten() for part in self.run()])
+
+    def times(self, calls):
+        torch.set_num_threads(self.threads)
+        return Peer.times(self, calls)
+
+
 def peers(row, inputs, threads):
-    return [lambda name=name: Torch(row, inputs, threads, name) for name in BACKENDS]
+    kind = TorchBackward if row.backward else Torch
+    return [lambda name=name: kind(row, inputs, threads, name) for name in BACKENDS]
 
 
 def gemm_rate(dtype, threads, size=1536):

@@ -23,6 +23,7 @@ class Row:
     causal: bool = False
     mask: str = "none"  # padding: (b j); full: (1 1 i j)
     bias: bool = False
+    backward: bool = False  # gradients by q, k and v from a saved output
     recorded: str = ""
     ratio: float = 0  # goal: times the best peer's speed
     against: str = "best"  # which peers the goal speaks of
@@ -77,6 +78,11 @@ def all_rows():
         square("f32 8x1024x64 mask", "f32", 1, 8, 1024, 64, mask="full"),
         square("f32 8x1024x64 bias", "f32", 1, 8, 1024, 64, bias=True),
     ]
+    for dtype in ("f32", "bf16"):
+        for heads, len, dim in ((8, 1024, 64), (4, 2048, 128)):
+            for causal in (False, True):
+                rows.append(square(f"backward {dtype} {heads}x{len}x{dim}{' causal' if causal else ''}", dtype, 1, heads,
+                                   len, dim, causal=causal, backward=True, ratio=2, against="torch"))
     return rows
 
 
@@ -85,7 +91,7 @@ class Inputs:
 
     def __init__(self, row):
         self.row = row
-        self.mask = self.bias = None
+        self.mask = self.bias = self.grad_out = None
         if row.recorded:
             load = lambda name: torch.from_numpy(numpy.load(DATA / f"{name}.npy"))
             self.q, self.k, self.v = (load(f"{row.recorded}.{name}") for name in "qkv")
@@ -102,6 +108,8 @@ class Inputs:
         if row.bias:
             self.bias = torch.randn(1, row.heads, row.len_q, row.len_k)
         self.q, self.k, self.v = (x.to(DTYPES[row.dtype]).contiguous() for x in (self.q, self.k, self.v))
+        if row.backward:
+            self.grad_out = torch.randn(self.q.shape).to(self.q.dtype)
 
     @property
     def mask4(self):
@@ -124,23 +132,32 @@ class Inputs:
         row = self.row
         if row.decoding:
             return 2 * (self.q.numel() + self.k.numel()) * self.q.element_size()
-        return 4 * self.pairs() * row.head_dim
+        return 4 * self.pairs() * row.head_dim * (2.5 if row.backward else 1)
 
     def exact(self):
+        """In float64: the output (b h i d), or dq, dk and dv one after the other, flat."""
         row = self.row
-        group = row.heads // row.heads_kv
-        out = torch.empty(row.batch, row.heads, row.len_q, row.head_dim, dtype=torch.float64)
-        later = torch.ones(row.len_q, row.len_k, dtype=torch.bool).triu(1)
+        group, scale = row.heads // row.heads_kv, row.head_dim ** -0.5
+        parts = [torch.zeros(x.shape, dtype=torch.float64) for x in (self.q, self.k, self.v)]
+        out = torch.empty(self.q.shape, dtype=torch.float64)
         for b in range(row.batch):
             for h in range(row.heads):
-                k, v = self.k[b, h // group].double(), self.v[b, h // group].double()
-                scores = self.q[b, h].double() @ k.T / row.head_dim ** 0.5
-                if self.bias is not None:
-                    scores += self.bias[0, h].double()
-                if row.causal:
-                    scores.masked_fill_(later, -torch.inf)
-                if self.mask is not None:
-                    mask = self.mask4[b if self.mask4.shape[0] > 1 else 0, 0]
-                    scores.masked_fill_(~mask, -torch.inf)
-                out[b, h] = torch.softmax(scores, -1) @ v
-        return out
+                q, k, v = (x.double() for x in (self.q[b, h], self.k[b, h // group], self.v[b, h // group]))
+                p = torch.softmax((q @ k.T * scale + self.added(b, h)), -1)
+                out[b, h] = p @ v
+                if row.backward:
+                    grad_out = self.grad_out[b, h].double()
+                    ds = p * (grad_out @ v.T - (grad_out * out[b, h]).sum(-1, keepdim=True)) * scale
+                    for part, head, value in zip(parts, (h, h // group, h // group), (ds @ k, ds.T @ q, p.T @ grad_out)):
+                        part[b, head] += value
+        return torch.cat([part.flatten() for part in parts]) if row.backward else out
+
+    def added(self, b, h):
+        """What is added to one head's scores: bias, and -inf where a key is excluded."""
+        row = self.row
+        added = self.bias[0, h].double() if self.bias is not None else torch.zeros(row.len_q, row.len_k).double()
+        if row.causal:
+            added.masked_fill_(torch.ones(row.len_q, row.len_k, dtype=torch.bool).triu(1), -torch.inf)
+        if self.mask is not None:
+            added.masked_fill_(~self.mask4[b if self.mask4.shape[0] > 1 else 0, 0], -torch.inf)
+        return added
