@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -177,7 +178,14 @@ void check_backward(const support::Case& c) {
     expect_identical(answer, run_backward(sample, incoming, p, c.layout, 3, path));
   };
   check_path("math", [](auto&&... call) { attend::cpu::math_backward<T>(call...); });
-  check_path("fused", [](auto&&... call) { attend::cpu::fused_backward<T>(call...); });
+  const auto fused = [](auto&&... call) { attend::cpu::fused_backward<T>(call...); };
+  check_path("fused", fused);
+  if (std::is_same_v<T, double>) return;  // one engine computes it
+  for (const attend::cpu::Engine engine : attend::cpu::available_engines()) {
+    SCOPED_TRACE(attend::cpu::name(engine));
+    const attend::cpu::EngineOverride scope(engine);
+    reference.check(run_backward(sample, incoming, p, c.layout, 1, fused));
+  }
 }
 
 // Each element type is compiled in a file of its own.
