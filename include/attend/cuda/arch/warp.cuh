@@ -1,0 +1,27 @@
+#pragma once
+
+/// @file
+/// What the lanes of a warp do together.
+
+namespace attend::cuda {
+
+/// Lanes of a warp.
+inline constexpr int kWarp = 32;
+/// All of them.
+inline constexpr unsigned kAllLanes = 0xffffffff;
+
+/// The value of the lane whose number differs from this one's by the bits of `mask`.
+template <class Value>
+__device__ inline Value shfl_xor(Value value, int mask) {
+  return __shfl_xor_sync(kAllLanes, value, mask);
+}
+
+/// The result of combining the values of each `Width` neighbouring lanes, the same in all of them,
+/// in an order that does not depend on anything.
+template <int Width, class Value, class Combine>
+__device__ inline Value all_lanes(Value value, Combine combine) {
+  for (int mask = Width / 2; mask > 0; mask /= 2) value = combine(value, shfl_xor(value, mask));
+  return value;
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "../../core/error.hpp"
+
+/// @file
+/// The CUDA runtime's error codes as exceptions.
+
+namespace attend::cuda {
+
+/// Throws unless a call of the CUDA runtime succeeded. The runtime's memory of the error is wiped,
+/// so that calls of other people's do not report it as theirs.
+/// @throws device_error with the call, its code and the runtime's text for it.
+inline void check(cudaError_t code, const char* call) {
+  if (code == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  throw device_error(call, static_cast<int>(code), cudaGetErrorString(code));
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "forward.hpp"
+#include "integers.cuh"
+#include "math.cuh"
+
+/// @file
+/// The kernels' half of the seam.
+
+namespace attend::cuda {
+
+/// `forward` for any variant, also one with the user's own functions in it.
+template <class T, class V>
+void launch_forward(Path path, const Problem& problem, V variant, const ForwardTensors<T>& tensors,
+                    const HostIntegers& on_host, cudaStream_t stream) {
+  const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
+  const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
+  static_cast<void>(path);
+  launch_math(problem, variant, tensors, stream);
+}
+
+template <class T>
+void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
+             const ForwardTensors<T>& tensors, const HostIntegers& on_host, cudaStream_t stream) {
+  launch_forward(path, problem, variant, tensors, on_host, stream);
+}
+
+}  // namespace attend::cuda

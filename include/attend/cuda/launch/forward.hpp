@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "../../core/forward_tensors.hpp"
+#include "../../core/problem.hpp"
+#include "../../core/variant.hpp"
+#include "../../select/path.hpp"
+
+/// @file
+/// The seam between plain C++ and the kernels: what one half calls and the other, in
+/// attend/cuda.cuh, defines. Halves meet at link time.
+
+namespace attend::cuda {
+
+/// How many of a variant's integers lie on the host, from where a launch brings them to the device:
+/// by value, so that it may be captured into a graph that outlives them. 0: on the device already.
+struct HostIntegers {
+  std::int64_t offsets = 0;      ///< of `Variant::offsets`
+  std::int64_t key_lengths = 0;  ///< of `Variant::key_lengths`
+};
+
+/// Runs a forward pass in `stream` of the current device, on which all other memory lies; `path` is
+/// math, mem_efficient or flash and can take the problem. `T` is float, double, F16 or BF16.
+/// Returns before the work is done.
+/// @throws device_error
+template <class T>
+void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
+             const ForwardTensors<T>& tensors, const HostIntegers& on_host, cudaStream_t stream);
+
+}  // namespace attend::cuda

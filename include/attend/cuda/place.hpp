@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <type_traits>
+
+#include "../api/place.hpp"
+#include "launch/device.hpp"
+#include "launch/forward.hpp"
+#include "tensor.hpp"
+
+/// @file
+/// A CUDA device as the place of a call.
+
+namespace attend {
+
+namespace cuda {
+
+/// What kernels know an element type as: half types are bits there.
+template <class T>
+using Stored =
+    std::conditional_t<ElementTraits<T>::kDtype == Dtype::f16, F16,
+                       std::conditional_t<ElementTraits<T>::kDtype == Dtype::bf16, BF16, T>>;
+
+/// The device on which q lies; the current one if q has no elements.
+/// @throws value_error if q lies in memory of the host's.
+inline int device_of_q(const void* q) {
+  if (q == nullptr) return current_device();
+  const int device = device_of(q);
+  if (device < 0)
+    throw value_error("q's address is one of the host's; expected device memory, as its type says");
+  return device;
+}
+
+/// The same elements under the kernels' name for their type.
+template <class To, class From, int Rank>
+attend::View<To, Rank> stored(const attend::View<From, Rank>& view) {
+  return {reinterpret_cast<To*>(view.data()), view.extents(), view.strides()};
+}
+
+}  // namespace cuda
+
+/// The CUDA device on which q lies, current while the object lives.
+template <>
+class Place<Device::cuda> {
+ public:
+  /// What results are in.
+  template <class T, int Rank>
+  using Owner = cuda::Tensor<T, Rank>;
+
+  /// Of a call whose q lies at an address.
+  Place(const void* q, const Stream& stream)
+      : current_(cuda::device_of_q(q)), stream_(cuda::Stream::of(stream.device_stream())) {}
+
+  /// As the log calls it.
+  std::string name() const { return "cuda:" + std::to_string(current_.device()); }
+
+  /// The path for a problem on this device.
+  /// @throws unsupported_error if a forced path can't take it.
+  Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
+    return attend::choose(problem, options, cuda::capability(current_.device()), forced);
+  }
+
+  /// Gives a result its extents; its elements have no particular value.
+  template <class Tensor, std::size_t Rank>
+  void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {
+    result = Tensor(extents, stream_);
+  }
+
+  /// Starts a path's kernels.
+  template <class T, class V>
+  void forward(Path path, const Problem& problem, const V& variant,
+               const ForwardTensors<T>& tensors, const Call<T>& call) const {
+    static_assert(!V::kHasScoreMod && !V::kHasMaskMod,
+                  "score_mod and mask_mod are code, which kernels need at compile time: include "
+                  "attend/cuda.cuh in a .cu file and call attend::cuda::launch_forward");
+    const auto on_host = [&](const BatchIntegers& given, std::int64_t count) {
+      return given.given() && given.device() == Device::host ? count : 0;
+    };
+    const BatchIntegers& shifts = call.causal.shifts();
+    using Element = cuda::Stored<T>;
+    cuda::forward<Element>(path, problem, variant,
+                           {.q = cuda::stored<const Element>(tensors.q),
+                            .k = cuda::stored<const Element>(tensors.k),
+                            .v = cuda::stored<const Element>(tensors.v),
+                            .out = cuda::stored<Element>(tensors.out),
+                            .lse = tensors.lse},
+                           {.offsets = on_host(shifts, shifts.size()),
+                            .key_lengths = on_host(call.key_lengths, problem.batch)},
+                           stream_.get());
+  }
+
+ private:
+  cuda::CurrentDevice current_;
+  cuda::Stream stream_;
+};
+
+}  // namespace attend
