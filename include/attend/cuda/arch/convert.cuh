@@ -36,6 +36,29 @@ __device__ inline std::uint16_t cvt_rn_bf16_f32(float value) {
 #endif
 }
 
+/// Two numbers as a register of elements, the first in the lower half: cvt.rn.f16x2.f32, where
+/// there is one (since 8.0).
+__device__ inline std::uint32_t packed(float low, float high, F16) {
+#if __CUDA_ARCH__ >= 800
+  std::uint32_t bits;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+#else
+  return cvt_rn_f16_f32(low) | std::uint32_t{cvt_rn_f16_f32(high)} << 16;
+#endif
+}
+
+/// The same of bfloat16: cvt.rn.bf16x2.f32.
+__device__ inline std::uint32_t packed(float low, float high, BF16) {
+#if __CUDA_ARCH__ >= 800
+  std::uint32_t bits;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+#else
+  return cvt_rn_bf16_f32(low) | std::uint32_t{cvt_rn_bf16_f32(high)} << 16;
+#endif
+}
+
 /// An element as a number.
 __device__ inline float to_real(F16 x) { return cvt_f32_f16(x.bits); }
 /// @copydoc to_real(F16)

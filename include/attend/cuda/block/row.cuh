@@ -14,22 +14,24 @@ template <class V>
 struct Row {
   using Real = typename V::Real;
 
-  std::int64_t b, h, i;       ///< which
+  std::int64_t b, h, i;       ///< which; i is -1 where a tile has more rows than there are
   std::int64_t position;      ///< of the query among the keys
-  std::int64_t length;        ///< keys that exist
   KeyRange keys;              ///< those that position lets it see
   std::uint64_t row_counter;  ///< where its dropout bits begin
 
+  /// No row: it sees no key.
+  __device__ Row() : b(0), h(0), i(-1), position(0), row_counter(0) {}
   /// Looks it up.
   __device__ Row(const Problem& problem, const V& variant, std::int64_t b, std::int64_t h,
                  std::int64_t i)
       : b(b), h(h), i(i), row_counter(variant.dropout.row_counter(problem, b, h, i)) {
     const KeyBand band = variant.band(problem, b);
     position = band.position(i);
-    length = band.length();
     keys = band.row(i);
   }
 
+  /// Whether there is such a row.
+  __device__ bool exists() const { return i >= 0; }
   /// Whether key j is allowed.
   __device__ bool allows(const V& variant, std::int64_t j) const {
     return keys.contains(j) && variant.allows({b, h, i, j});

@@ -43,14 +43,6 @@ struct HeadTile {
   }
 };
 
-/// Pointers to rows `first` and following of a matrix, as `load_tile` asks for them.
-template <class T>
-__device__ inline auto rows_from(const View<const T, 2>& matrix, std::int64_t first) {
-  return [=](int n) -> const T* {
-    return first + n < matrix.extent(0) ? matrix.data() + matrix.offset(first + n) : nullptr;
-  };
-}
-
 /// scores = Q K^T. One block per 64 x 64 tile.
 template <class T>
 __global__ void __launch_bounds__(ScalarPart::kThreads)
@@ -67,8 +59,9 @@ __global__ void __launch_bounds__(ScalarPart::kThreads)
 
   Real rS[ScalarPart::kRows][ScalarPart::kColumns] = {};
   for (std::int64_t c = 0; c < problem.head_dim; c += kChunk) {
-    load_tile<ScalarPart::kThreads>(sQ, rows_from(gQ, tile.row), c, gQ.extent(1), gQ.stride(1));
-    load_tile<ScalarPart::kThreads>(sK, rows_from(gK, tile.column), c, gK.extent(1), gK.stride(1));
+    load_tile<ScalarPart::kThreads>(sQ, rows_from(gQ, tile.row), c, {gQ.extent(1), gQ.stride(1)});
+    load_tile<ScalarPart::kThreads>(sK, rows_from(gK, tile.column), c,
+                                    {gK.extent(1), gK.stride(1)});
     __syncthreads();
     add_dot_products(rS, sQ, sK);
     __syncthreads();
@@ -125,10 +118,11 @@ __global__ void __launch_bounds__(kSoftmaxWarps* kWarp)
   const bool has_sink = sink != -kInfinity<Real>;
   if (has_sink) state.sum += exp(sink - state.max);
 
+  const std::int64_t length = variant.band(problem, row.b).length();
   const bool uniform = empty && !has_sink && variant.empty_row == EmptyRow::uniform;
   for (std::int64_t j = lane; j < problem.len_k; j += kWarp) {
-    if (uniform && j < row.length) {
-      gS[j] = row.dropout_factor(variant, j) / static_cast<Real>(row.length);
+    if (uniform && j < length) {
+      gS[j] = row.dropout_factor(variant, j) / static_cast<Real>(length);
     } else if (!is_excluded(gS[j])) {
       gS[j] = gS[j] / state.sum * row.dropout_factor(variant, j);
     }
@@ -153,9 +147,9 @@ __global__ void __launch_bounds__(ScalarPart::kThreads)
 
   Real rO[ScalarPart::kRows][ScalarPart::kColumns] = {};
   for (std::int64_t j = 0; j < problem.len_k; j += kChunk) {
-    load_tile<ScalarPart::kThreads>(sP, rows_from(gP, tile.row), j, gP.extent(1), 1);
+    load_tile<ScalarPart::kThreads>(sP, rows_from(gP, tile.row), j, {gP.extent(1), 1});
     const bool met = load_tile<ScalarPart::kThreads>(sV, rows_from(gV, j), tile.column,
-                                                     gV.extent(1), gV.stride(1));
+                                                     {gV.extent(1), gV.stride(1)});
     if (__syncthreads_or(met)) {
       add_weighted<Values::any>(rO, sP, 0, sV);
     } else {

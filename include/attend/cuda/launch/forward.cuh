@@ -1,8 +1,11 @@
 #pragma once
 
+#include <type_traits>
+
 #include "forward.hpp"
 #include "integers.cuh"
 #include "math.cuh"
+#include "mem_efficient.cuh"
 
 /// @file
 /// The kernels' half of the seam.
@@ -15,7 +18,9 @@ void launch_forward(Path path, const Problem& problem, V variant, const ForwardT
                     const HostIntegers& on_host, cudaStream_t stream) {
   const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
-  static_cast<void>(path);
+  if constexpr (!std::is_same_v<T, double>) {
+    if (path == Path::mem_efficient) return launch_mem_efficient(problem, variant, tensors, stream);
+  }
   launch_math(problem, variant, tensors, stream);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "error.hpp"
 
@@ -16,6 +17,15 @@ struct Grid {
   int threads;             ///< of a block
   std::size_t shared = 0;  ///< bytes of shared memory beyond what the kernel declares
 };
+
+/// Lets a kernel have more shared memory than the 48 KiB that every kernel may.
+/// @throws device_error if the device has not as much
+template <class... Parameters>
+void allow_shared_memory(void (*kernel)(Parameters...), std::size_t bytes) {
+  check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        "cudaFuncSetAttribute of dynamic shared memory");
+}
 
 /// Starts a kernel in a stream.
 /// @throws device_error, named `what`

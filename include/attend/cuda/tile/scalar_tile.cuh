@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../arch/convert.cuh"
+#include "rows.cuh"
 
 /// @file
 /// Matrices of numbers in shared memory, for products by multiply-add.
@@ -41,21 +42,19 @@ __device__ inline bool not_finite(Real x) {
   return !(x - x == 0);
 }
 
-/// Fills a tile with columns column, column + 1, ... of rows that `row_of(n)` points to the begin
-/// of (null: no such row); what lies outside `columns` columns is 0. Returns whether this thread,
-/// of `Threads`, met a number that is not finite.
-template <int Threads, class Tile, class RowOf>
-__device__ bool load_tile(Tile& tile, RowOf row_of, std::int64_t column, std::int64_t columns,
-                          std::int64_t stride) {
+/// Fills a tile with columns column, column + 1, ... of the rows that `row_of` points to; what lies
+/// outside is 0. Returns whether this thread, of `Threads`, met a number that is not finite.
+template <int Threads, class Real, int Rows, int Columns, class RowOf>
+__device__ bool load_tile(ScalarTile<Real, Rows, Columns>& tile, RowOf row_of, std::int64_t column,
+                          const RowLayout& layout) {
   bool met = false;
-  for (int n = static_cast<int>(threadIdx.x); n < Tile::kRows * Tile::kColumns; n += Threads) {
-    const int row = n / Tile::kColumns;
-    const int c = n % Tile::kColumns;
-    const auto* const begin = row_of(row);
-    typename Tile::Real x = 0;
-    if (begin != nullptr && column + c < columns) x = to_real(begin[(column + c) * stride]);
+  for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns; n += Threads) {
+    const auto* const begin = row_of(n / Columns);
+    const std::int64_t from = column + n % Columns;
+    Real x = 0;
+    if (begin != nullptr && from < layout.columns) x = to_real(begin[from * layout.stride]);
     met = met || not_finite(x);
-    tile.at(row, c) = x;
+    tile.at(n / Columns, n % Columns) = x;
   }
   return met;
 }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../arch/convert.cuh"
+#include "mem_efficient.cuh"
+
+/// @file
+/// Results over parts of the keys, put together in the parts' order.
+
+namespace attend::cuda {
+
+/// Threads of a block of `merge_splits`.
+inline constexpr int kMergeThreads = 64;
+
+/// out and lse from the parts' sums. One block per row.
+template <class T>
+__global__ void __launch_bounds__(kMergeThreads)
+    merge_splits(Problem problem, ForwardTensors<T> tensors, SplitResults<RealOf<T>> results) {
+  using Real = RealOf<T>;
+  const std::int64_t n = blockIdx.x;
+  const std::int64_t b = n / problem.len_q / problem.heads;
+  const std::int64_t h = n / problem.len_q % problem.heads;
+  const std::int64_t i = n % problem.len_q;
+
+  SoftmaxState<Real> total;
+  for (std::int64_t s = 0; s < results.split.count; ++s) {
+    const SoftmaxState<Real> part = results.state(s, b, h, i);
+    const Real top = total.max < part.max ? part.max : total.max;
+    total.sum = total.sum * rescaled(total.max, top) + part.sum * rescaled(part.max, top);
+    total.max = top;
+  }
+  for (std::int64_t e = threadIdx.x; e < problem.head_dim_v; e += kMergeThreads) {
+    Real sum = 0;
+    for (std::int64_t s = 0; s < results.split.count; ++s)
+      sum += results.out(s, b, h, i, e) * rescaled(results.state(s, b, h, i).max, total.max);
+    store(tensors.out(b, h, i, e), sum * normaliser(total));
+  }
+  if (tensors.lse && threadIdx.x == 0) tensors.lse(b, h, i) = total.lse();
+}
+
+}  // namespace attend::cuda

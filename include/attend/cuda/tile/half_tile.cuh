@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../arch/convert.cuh"
+#include "rows.cuh"
+
+/// @file
+/// Matrices of 16-bit elements in shared memory, for products on tensor cores.
+
+namespace attend::cuda {
+
+/// Whether an element is infinite or NaN: its exponent is all ones.
+__device__ inline bool not_finite(F16 x) { return (x.bits & 0x7c00) == 0x7c00; }
+/// @copydoc not_finite(F16)
+__device__ inline bool not_finite(BF16 x) { return (x.bits & 0x7f80) == 0x7f80; }
+
+/// Eight neighbouring elements, moved at once.
+template <class T>
+struct alignas(16) Octet {
+  T at[8];  ///< in memory's order
+};
+
+/// A matrix of rows of octets in shared memory. Octet c of a row lies at place c ^ (row % 8), so
+/// that the same octet of eight rows below each other lies in eight different groups of banks.
+template <class Element, int RowCount, int ColumnCount>
+struct HalfTile {
+  using T = Element;
+  static constexpr int kRows = RowCount;
+  static constexpr int kColumns = ColumnCount;
+  static constexpr int kOctets = kColumns / 8;
+  static_assert(kColumns % 64 == 0, "the swizzle permutes eight octets");
+
+  Octet<T> octets[kRows * kOctets];
+
+  /// Elements 8 c to 8 c + 7 of a row.
+  __device__ Octet<T>& octet(int row, int c) { return octets[row * kOctets + (c ^ row % 8)]; }
+  /// One element.
+  __device__ T& at(int row, int column) { return octet(row, column / 8).at[column % 8]; }
+};
+
+/// Fills a tile with columns column, column + 1, ... of the rows that `row_of` points to; what lies
+/// outside is 0. Returns whether this thread, of `Threads`, met a number that is not finite.
+template <int Threads, class T, int Rows, int Columns, class RowOf>
+__device__ bool load_tile(HalfTile<T, Rows, Columns>& tile, RowOf row_of, std::int64_t column,
+                          const RowLayout& layout) {
+  constexpr int kOctets = Columns / 8;
+  bool met = false;
+  for (int n = static_cast<int>(threadIdx.x); n < Rows * kOctets; n += Threads) {
+    const T* const begin = row_of(n / kOctets);
+    const std::int64_t from = column + n % kOctets * 8;
+    Octet<T> octet{};
+    if (begin != nullptr && from < layout.columns) {
+      if (layout.access == Access::octets) {
+        octet = *reinterpret_cast<const Octet<T>*>(begin + from);
+      } else {
+        for (int x = 0; x < 8; ++x)
+          if (from + x < layout.columns) octet.at[x] = begin[(from + x) * layout.stride];
+      }
+    }
+    for (int x = 0; x < 8; ++x) met = met || not_finite(octet.at[x]);
+    tile.octet(n / kOctets, n % kOctets) = octet;
+  }
+  return met;
+}
+
+}  // namespace attend::cuda

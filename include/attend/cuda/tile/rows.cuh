@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/view.hpp"
+
+/// @file
+/// Rows of a matrix in global memory, as tiles are filled from: functions from a tile's row to
+/// where that row begins, null where there is none.
+
+namespace attend::cuda {
+
+/// How a row's elements may be read: eight at once where that many are whole and aligned.
+enum class Access { elements, octets };
+
+/// What the rows of a tensor have in common.
+struct RowLayout {
+  std::int64_t columns;              ///< elements of a row
+  std::int64_t stride;               ///< between them
+  Access access = Access::elements;  ///< how they may be read
+};
+
+/// The layout of a tensor's rows, along its last axis.
+template <class T>
+__device__ inline RowLayout row_layout(const View<const T, 4>& tensor) {
+  const std::int64_t steps = tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
+  const bool aligned = tensor.stride(3) == 1 && tensor.extent(3) % 8 == 0 && steps % 8 == 0 &&
+                       reinterpret_cast<std::uintptr_t>(tensor.data()) % (8 * sizeof(T)) == 0;
+  return {tensor.extent(3), tensor.stride(3), aligned ? Access::octets : Access::elements};
+}
+
+/// Rows `first` and following of a matrix, up to row `end`.
+template <class T>
+__device__ inline auto rows_from(const View<const T, 2>& matrix, std::int64_t first,
+                                 std::int64_t end) {
+  return [=](int n) -> const T* {
+    return first + n < end ? matrix.data() + matrix.offset(first + n) : nullptr;
+  };
+}
+
+/// Rows `first` and following of a matrix.
+template <class T>
+__device__ inline auto rows_from(const View<const T, 2>& matrix, std::int64_t first) {
+  return rows_from(matrix, first, matrix.extent(0));
+}
+
+}  // namespace attend::cuda
