@@ -15,4 +15,5 @@ target_include_directories(attend ${attend_system} INTERFACE
 
 # What our own programs are compiled with.
 add_library(attend_warnings INTERFACE)
-target_compile_options(attend_warnings INTERFACE -Wall -Wextra -Wconversion -Werror)
+target_compile_options(attend_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Werror> $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)

@@ -61,7 +61,12 @@ class Place<Device::cuda> {
   /// The path for a problem on this device.
   /// @throws unsupported_error if a forced path can't take it.
   Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
-    return attend::choose(problem, options, cuda::capability(current_.device()), forced);
+    const Capability capability = cuda::capability(current_.device());
+    const Choice choice = attend::choose(problem, options, capability, forced);
+    if (choice.path != Path::flash) return choice;
+    if (forced || PathOverride::current())
+      throw unsupported_error("path flash was forced and cannot run", {kNoFlash});
+    return {Path::mem_efficient, choice.reason + "; " + kNoFlash};
   }
 
   /// Gives a result its extents; its elements have no particular value.
@@ -94,6 +99,8 @@ class Place<Device::cuda> {
   }
 
  private:
+  static constexpr const char* kNoFlash = "this version has no flash kernel";
+
   cuda::CurrentDevice current_;
   cuda::Stream stream_;
 };

@@ -21,7 +21,7 @@ inline constexpr unsigned kAllAllowed = 0xffffffff;
 template <class Engine, class Visit>
 __device__ void for_each_score(typename Engine::Scores& rS, typename Engine::Shared& shared,
                                Visit visit) {
-  static_assert(Engine::kRows * Engine::kColumns == 32, "one bit each");
+  static_assert(Engine::kRows * Engine::kColumns <= 32, "one bit each");
   for (int r = 0; r < Engine::kRows; ++r)
     for (int c = 0; c < Engine::kColumns; ++c)
       shared.staged.at(Engine::row(r), Engine::column(c)) = rS[r][c];

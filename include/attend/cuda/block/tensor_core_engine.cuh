@@ -10,19 +10,19 @@
 #include "../tile/scalar_tile.cuh"
 
 /// @file
-/// The products of a 64 x 64 tile of scores on tensor cores, for 16-bit elements.
+/// The products of a tile of scores on tensor cores, for 16-bit elements.
 
 namespace attend::cuda {
 
-/// Four warps on 64 queries and 64 keys at a time, 16 queries each; `Width` columns of output, any
-/// head dim, `Width` columns of it at a time.
+/// Four warps on 64 queries and 64 or 32 keys at a time, 16 queries each; `Width` columns of output,
+/// any head dim, `Width` columns of it at a time.
 template <class T, int Width>
 struct TensorCoreEngine {
   using Element = T;
   using Real = float;
   static constexpr int kThreads = 128;
   static constexpr int kTileRows = 64;
-  static constexpr int kTileColumns = 64;
+  static constexpr int kTileColumns = Width > 64 ? 32 : 64;  ///< so that all fits in registers
   static constexpr int kWidth = Width;
   static constexpr int kRows = 2;                    ///< rows of one thread: g and g + 8
   static constexpr int kColumns = kTileColumns / 4;  ///< its columns of scores
@@ -87,7 +87,7 @@ struct TensorCoreEngine {
   // rS += sQ sK^T. A's fragment: rows g, g + 8; octets of the head dim 2k, 2k + 1. B's: keys are
   // columns, so K's rows are what ldmatrix reads.
   static __device__ void add_dot_products(Scores& rS, Shared& shared) {
-#pragma unroll 4
+#pragma unroll 2
     for (int k = 0; k < Width / 16; ++k) {
       std::uint32_t a[4];
       ldmatrix_x4(a, &shared.q.octet(first_row() + lane() % 16, 2 * k + lane() / 16));
@@ -140,9 +140,11 @@ struct TensorCoreEngine {
     __syncthreads();
 #pragma unroll 1
     for (int key = 0; key < kTileColumns; ++key)
+#pragma unroll
       for (int r = 0; r < kRows; ++r) {
         const Real p = shared.staged.at(row(r), key);
         if (is_excluded(p)) continue;
+#pragma unroll
         for (int c = 0; c < kOutColumns; ++c)
           rO[r][c] += p * to_real(shared.v.at(key, out_column(c)));
       }

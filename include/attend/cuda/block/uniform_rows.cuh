@@ -28,7 +28,9 @@ __device__ void add_uniform_rows(typename Engine::Output& rO, typename Engine::S
   for (std::int64_t j = 0; j < length; j += Engine::kTileColumns) {
     __syncthreads();  // the values before are done with
     typename Engine::Scores rP;
+#pragma unroll
     for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
       for (int c = 0; c < Engine::kColumns; ++c)
         rP[r][c] = empty[r] && j + Engine::column(c) < length ? Real{1} / static_cast<Real>(length)
                                                               : kExcluded<Real>;

@@ -100,9 +100,11 @@ __global__ void __launch_bounds__(Engine::kThreads)
   if (variant.empty_row == EmptyRow::uniform)
     add_uniform_rows<Engine>(rO, shared.engine, problem, variant, sRows, empty, tensors.v, tile);
 
+#pragma unroll
   for (int r = 0; r < Engine::kRows; ++r) {
     const Row<V>& row = sRows[Engine::row(r)];
     if (!row.exists()) continue;
+#pragma unroll
     for (int c = 0; c < Engine::kOutColumns; ++c) {
       const std::int64_t e = tile.column + Engine::out_column(c);
       if (e >= problem.head_dim_v) continue;

@@ -74,8 +74,10 @@ void launch_mem_efficient(const Problem& problem, const V& variant,
                ? launch_engine<ScalarEngine<T, 128>>(problem, variant, tensors, stream)
                : launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
   } else {
-    if (std::is_same_v<T, BF16> && capability(current_device()) < Capability{8, 0})
-      return launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
+    if constexpr (std::is_same_v<T, BF16>) {
+      if (capability(current_device()) < Capability{8, 0})
+        return launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
+    }
     return wide ? launch_engine<TensorCoreEngine<T, 128>>(problem, variant, tensors, stream)
                 : launch_engine<TensorCoreEngine<T, 64>>(problem, variant, tensors, stream);
   }

@@ -46,6 +46,7 @@ __device__ bool load_tile(HalfTile<T, Rows, Columns>& tile, RowOf row_of, std::i
                           const RowLayout& layout) {
   constexpr int kOctets = Columns / 8;
   bool met = false;
+#pragma unroll 2
   for (int n = static_cast<int>(threadIdx.x); n < Rows * kOctets; n += Threads) {
     const T* const begin = row_of(n / kOctets);
     const std::int64_t from = column + n % kOctets * 8;
