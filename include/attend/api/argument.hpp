@@ -97,13 +97,13 @@ class BatchIntegers {
     given_ = true;
     device_ = decltype(as_view(tensor))::kDevice;
     size_ = view.extent(0);
-    if (device_ == Device::cuda) {
+    if constexpr (TensorOn<const X, Device::cuda>) {
       values_ = {view.data(), view.stride(0)};
-      return;
+    } else {
+      std::vector<std::int64_t> copy;
+      for (std::int64_t n = 0; n < size_; ++n) copy.push_back(view.data()[view.offset(n)]);
+      own(std::move(copy));
     }
-    std::vector<std::int64_t> copy;
-    for (std::int64_t n = 0; n < size_; ++n) copy.push_back(view.data()[view.offset(n)]);
-    own(std::move(copy));
   }
 
   /// Whether integers were given, be it none of them.

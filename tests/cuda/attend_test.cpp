@@ -1,0 +1,191 @@
+// Attend<T> on device tensors, as a user calls it; the host's result is the yardstick.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+using attend::Causal;
+using attend::Path;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Tensor4 = attend::Tensor<float, 4>;
+using Device4 = attend::cuda::Tensor<float, 4>;
+
+Tensor4 random(int b, int h, int n, int d) {
+  Tensor4 tensor(b, h, n, d);
+  tensor.setRandom();
+  return tensor;
+}
+
+float difference(const Tensor4& a, const Tensor4& b) {
+  EXPECT_EQ(a.dimensions(), b.dimensions());
+  float worst = 0;
+  for (Eigen::Index n = 0; n < a.size(); ++n) {
+    const float here = std::abs(a.data()[n] - b.data()[n]);
+    worst = here <= worst ? worst : here;  // NaN is taken
+  }
+  return worst;
+}
+
+const attend::Options kFlash{.dropout = 0.2, .flash = true, .seed = 7};
+
+struct Device : ::testing::Test {
+  const Tensor4 q = random(2, 4, 9, 16), k = random(2, 2, 21, 16), v = random(2, 2, 21, 8);
+  const Device4 dq{q}, dk{k}, dv{v};
+  const attend::Attend<float> host{kFlash}, attention{kFlash};
+};
+
+TEST_F(Device, AnswersAsTheHostDoes) {
+  const auto expected = host.forward(q, k, v);
+  const auto result = attention.forward(dq, dk, dv);
+  EXPECT_EQ(result.path, Path::mem_efficient);
+  EXPECT_EQ(result.rng, expected.rng);
+  EXPECT_LT(difference(result.out.host(), expected.out), 1e-5f);
+  EXPECT_NEAR(result.lse.host()(1, 3, 8), expected.lse(1, 3, 8), 1e-5f);
+  EXPECT_EQ(attention.rng(), host.rng());
+  EXPECT_LT(difference(attention(dq, dk, dv).host(), host(q, k, v)), 1e-5f);
+}
+
+TEST_F(Device, TakesEveryOptionFromEitherSide) {
+  attend::Tensor<float, 4> bias(1, 4, 1, 21);
+  bias.setRandom();
+  attend::Tensor<bool, 2> mask(2, 21);
+  mask.setConstant(true);
+  mask(0, 3) = mask(1, 0) = false;
+  attend::Tensor<float, 1> slopes(4);
+  slopes.setConstant(0.1f);
+  attend::Tensor<std::int32_t, 1> lengths(2);
+  lengths.setValues({20, 11});
+  const auto expected = host.forward(q, k, v,
+                                     {.bias = bias,
+                                      .alibi = slopes,
+                                      .mask = mask,
+                                      .causal = Causal::offset(7),
+                                      .key_lengths = {20, 11},
+                                      .sink = slopes});
+  const attend::cuda::Tensor<float, 4> dbias(bias);
+  const attend::cuda::Tensor<bool, 2> dmask(mask);
+  const attend::cuda::Tensor<float, 1> dslopes(slopes);
+  const attend::cuda::Tensor<std::int32_t, 1> dlengths(lengths);
+  attend::Call<float> call{.bias = dbias,
+                           .alibi = dslopes,
+                           .mask = dmask,
+                           .causal = Causal::offset(7),
+                           .key_lengths = {20, 11},
+                           .sink = dslopes,
+                           .rng = expected.rng};
+  EXPECT_LT(difference(attention.forward(dq, dk, dv, call).out.host(), expected.out), 1e-5f);
+  call.key_lengths = dlengths;
+  call.path = Path::math;
+  EXPECT_LT(difference(attention.forward(dq, dk, dv, call).out.host(), expected.out), 1e-5f);
+}
+
+TEST_F(Device, WritesIntoTheCallersMemoryOnTheCallersStream) {
+  const auto expected = host.forward(q, k, v);
+  Device4 packed(attend::Extents<4>{2, 9, 4, 8});  // (b n h e) memory, seen as (b h n e)
+  attend::cuda::Tensor<float, 3> lse(attend::Extents<3>{2, 4, 9});
+  const attend::cuda::Stream stream;
+  const attend::Extents<4> extents{2, 4, 9, 8};
+  attention.forward_into(
+      attend::cuda::view(packed.data(), extents, attend::Strides<4>{288, 8, 32, 1}), lse, dq, dk,
+      dv, {.stream = stream});
+  stream.synchronize();
+  const Tensor4 out = packed.host().shuffle(std::array<int, 4>{0, 2, 1, 3});
+  EXPECT_LT(difference(out, expected.out), 1e-5f);
+  EXPECT_NEAR(lse.host()(0, 1, 2), expected.lse(0, 1, 2), 1e-5f);
+}
+
+TEST_F(Device, CanBeCapturedIntoAGraph) {
+  Device4 out(attend::Extents<4>{2, 4, 9, 8});
+  const attend::cuda::Stream stream;
+  attend::Call<float> call{
+      .causal = Causal::bottom_right, .rng = attend::Rng{3, 0}, .stream = stream};
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), cudaSuccess);
+  attention.forward_into(out, dq, dk, dv, call);
+  ASSERT_EQ(cudaStreamEndCapture(stream.get(), &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+  for (int n = 0; n < 2; ++n) ASSERT_EQ(cudaGraphLaunch(executable, stream.get()), cudaSuccess);
+  stream.synchronize();
+  call.stream = {};
+  EXPECT_LT(difference(out.host(), host.forward(q, k, v, call).out), 1e-5f);
+  EXPECT_EQ(cudaGraphExecDestroy(executable), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+}
+
+TEST_F(Device, TheDeviceOfTheTensorsDecides) {
+  ASSERT_GE(attend::cuda::device_count(), 2);  // capabilities 8.0 and 7.5
+  using Half = Eigen::half;
+  const attend::Tensor<Half, 4> hq = q.cast<Half>(), hk = k.cast<Half>(), hv = v.cast<Half>();
+  const attend::Attend<Half> halves{kFlash};
+  std::vector<std::string> lines;
+  attend::set_logger([&](const std::string& line) { lines.push_back(line); });
+  for (const int device : {0, 1}) {
+    ASSERT_EQ(cudaSetDevice(device), cudaSuccess);
+    const attend::cuda::Tensor<Half, 4> there_q(hq), there_k(hk), there_v(hv);
+    ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+    const auto result = halves.forward(there_q, there_k, there_v);
+    EXPECT_EQ(attend::cuda::current_device(), 0);
+    EXPECT_EQ(result.out.device(), device);
+    EXPECT_EQ(result.path, Path::mem_efficient);
+    EXPECT_THAT(result.reason, HasSubstr(device == 0 ? "8.0" : "7.5"));
+    EXPECT_EQ(result.reason.find("no flash kernel") != std::string::npos, device == 0);
+    const Tensor4 out = result.out.host().cast<float>();
+    EXPECT_LT(difference(out, host.forward(q, k, v, {.rng = result.rng}).out), 1e-2f);
+  }
+  attend::set_logger({});
+  EXPECT_THAT(lines, ElementsAre(HasSubstr("cuda:0: mem_efficient"), HasSubstr("host: fused"),
+                                 HasSubstr("cuda:1: mem_efficient")));
+}
+
+TEST_F(Device, RefusesWhatItCannotDo) {
+  const attend::Attend<double> doubles{{.flash = true}};
+  attend::Tensor<double, 4> ones(1, 1, 1, 4);
+  ones.setConstant(1);
+  const attend::cuda::Tensor<double, 4> wide(ones);
+  EXPECT_EQ(doubles.forward(wide, wide, wide).path, Path::math);
+  EXPECT_THROW(doubles.forward(wide, wide, wide, {.path = Path::mem_efficient}),
+               attend::unsupported_error);
+  EXPECT_THROW(attention.forward(dq, dk, dv, {.path = Path::flash}), attend::unsupported_error);
+  EXPECT_THROW(attention.forward(dq, dk, dv, {.path = Path::fused}), attend::unsupported_error);
+  attend::Tensor<bool, 2> mask(2, 21);
+  EXPECT_THROW(attention.forward(dq, dk, dv, {.mask = mask}), attend::value_error);
+  EXPECT_THROW(attention.forward(dq, dk, dv, {.key_lengths = {22, 1}}), attend::value_error);
+  EXPECT_THROW(attention.forward(dq, dv, dk), attend::shape_error);
+  EXPECT_EQ(attention.rng(), host.rng());  // nothing was drawn
+}
+
+TEST_F(Device, OutOfMemoryIsAnErrorAndNoMore) {
+  try {
+    Device4 vast(attend::Extents<4>{1 << 10, 1 << 10, 1 << 10, 1 << 10});
+    FAIL() << "4 TiB";
+  } catch (const attend::device_error& error) {
+    EXPECT_EQ(error.code(), cudaErrorMemoryAllocation);
+    EXPECT_THAT(error.call(), HasSubstr("cudaMalloc"));
+  }
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  EXPECT_LT(difference(attention(dq, dk, dv).host(), host(q, k, v)), 1e-5f);
+}
+
+TEST(DeviceTensor, CopiesBothWays) {
+  const Tensor4 row_major = random(2, 3, 4, 5);
+  EXPECT_EQ(difference(Device4(row_major).host(), row_major), 0);
+  Eigen::Tensor<float, 4> column_major(5, 4, 3, 2);
+  column_major.setRandom();
+  const Tensor4 copy = Device4(column_major).host();
+  for (int a = 0; a < 5; ++a)
+    for (int d = 0; d < 2; ++d) EXPECT_EQ(copy(a, 1, 2, d), column_major(a, 1, 2, d));
+  Device4 moved = Device4(row_major);
+  const float* const address = moved.data();
+  const Device4 last = std::move(moved);
+  EXPECT_EQ(last.data(), address);
+  EXPECT_EQ(Device4().host().size(), 0);
+}
+
+}  // namespace
