@@ -14,8 +14,8 @@
 
 namespace attend::cuda {
 
-/// Four warps on 64 queries and 64 or 32 keys at a time, 16 queries each; `Width` columns of output,
-/// any head dim, `Width` columns of it at a time.
+/// Four warps on 64 queries and 64 or 32 keys at a time, 16 queries each; `Width` columns of
+/// output, any head dim, `Width` columns of it at a time.
 template <class T, int Width>
 struct TensorCoreEngine {
   using Element = T;
