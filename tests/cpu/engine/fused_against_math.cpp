@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "attend/cpu/fused_forward.hpp"
@@ -231,7 +233,10 @@ void one_case(Draw& draw, S score_mod, M mask_mod) {
 
 template <class T>
 void many_cases(int count) {
+  std::set<std::string> seen;
   for (const attend::cpu::Engine engine : attend::cpu::available_engines()) {
+    // An engine without operations of its own for this type borrows another's.
+    if (!seen.insert(attend::cpu::kernels_of<T>(engine).name).second) continue;
     const attend::cpu::EngineOverride use(engine);
     for (int n = 0; n < count && !testing::Test::HasFatalFailure(); ++n) {
       SCOPED_TRACE(testing::Message() << name(engine) << " case " << n);
@@ -244,7 +249,7 @@ void many_cases(int count) {
   }
 }
 
-TEST(FusedAgainstMath, Float) { many_cases<float>(400); }
+TEST(FusedAgainstMath, Float) { many_cases<float>(300); }
 TEST(FusedAgainstMath, Double) { many_cases<double>(100); }
 TEST(FusedAgainstMath, Half) { many_cases<Eigen::half>(100); }
 TEST(FusedAgainstMath, Bfloat16) { many_cases<Eigen::bfloat16>(100); }

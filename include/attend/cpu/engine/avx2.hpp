@@ -29,6 +29,7 @@ struct Layer {
   static constexpr int kLanes = 8;
   static constexpr int kMaxVectors = 3;
   static constexpr int kStep = 1;  // elements of the inner dimension that a product takes at once
+  static constexpr int kStepsAtOnce = 1;
   using Vector = __m256;
   using Factor = __m256;
   using Mask = __m256;  // the sign bit of a lane counts

@@ -29,6 +29,7 @@ struct Layer {
   static constexpr int kLanes = 16;
   static constexpr int kMaxVectors = 4;
   static constexpr int kStep = 1;  // elements of the inner dimension that a product takes at once
+  static constexpr int kStepsAtOnce = 1;
   using Vector = __m512;
   using Factor = __m512;
   using Mask = __mmask16;

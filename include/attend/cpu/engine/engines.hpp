@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "../../core/error.hpp"
+#include "amx.hpp"
 #include "avx2.hpp"
 #include "avx512.hpp"
 #include "avx512_bf16.hpp"
+#include "emulated.hpp"
 #include "portable.hpp"
 
 /// @file
@@ -20,10 +22,12 @@ namespace attend::cpu {
 /// Tile engines, from the plainest to the most demanding.
 enum class Engine {
   emulated_bf16,  ///< the logic of avx512_bf16 in plain C++, for tests; never chosen by itself
+  emulated_amx,   ///< the logic of amx in plain C++, for tests; never chosen by itself
   portable,       ///< the compiler's own vectors; any architecture
   avx2,           ///< 8 floats; AVX2, FMA, F16C
   avx512,         ///< 16 floats; F, BW, DQ, VL
   avx512_bf16,    ///< vdpbf16ps for bfloat16, else as avx512
+  amx,            ///< tiles for bfloat16, else as avx512; only if asked for by name
 };
 
 /// As `ATTEND_ENGINE` has it.
@@ -31,6 +35,8 @@ constexpr const char* name(Engine engine) {
   switch (engine) {
     case Engine::emulated_bf16:
       return "emulated_bf16";
+    case Engine::emulated_amx:
+      return "emulated_amx";
     case Engine::portable:
       return "portable";
     case Engine::avx2:
@@ -39,18 +45,23 @@ constexpr const char* name(Engine engine) {
       return "avx512";
     case Engine::avx512_bf16:
       return "avx512_bf16";
+    case Engine::amx:
+      return "amx";
   }
   return "unknown";
 }
 
-/// All engines, best last.
-constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::portable, Engine::avx2,
-                               Engine::avx512, Engine::avx512_bf16};
+/// All engines, the one to prefer last. AMX stays before the others: it has not been measured on a
+/// processor that has it, so it runs only where it is asked for.
+constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::emulated_amx, Engine::amx,
+                               Engine::portable,      Engine::avx2,         Engine::avx512,
+                               Engine::avx512_bf16};
 
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {
   switch (engine) {
     case Engine::emulated_bf16:
+    case Engine::emulated_amx:
     case Engine::portable:
       return true;
 #if defined(__x86_64__)
@@ -62,13 +73,15 @@ inline bool available(Engine engine) {
              __builtin_cpu_supports("fma");
     case Engine::avx512_bf16:
       return available(Engine::avx512) && __builtin_cpu_supports("avx512bf16");
+    case Engine::amx:
+      return available(Engine::avx512_bf16) && amx::usable();
 #endif
     default:
       return false;
   }
 }
 
-/// The engines that this processor can run, best last.
+/// The engines that this processor can run, the one to prefer last.
 inline std::vector<Engine> available_engines() {
   std::vector<Engine> engines;
   for (const Engine engine : kEngines)
@@ -127,11 +140,15 @@ template <class T>
 const Kernels<T>& kernels_of(Engine engine) {
   static constexpr Kernels<T> kPortable = portable::table<T>();
   if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
-    static constexpr Kernels<T> kEmulatedBf16 = portable::pair_table();
+    static constexpr Kernels<T> kEmulatedBf16 = emulated::pair_table();
+    static constexpr Kernels<T> kEmulatedAmx = emulated::tile_table();
     if (engine == Engine::emulated_bf16) return kEmulatedBf16;
+    if (engine == Engine::emulated_amx) return kEmulatedAmx;
 #if defined(__x86_64__)
     static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table();
     if (engine == Engine::avx512_bf16) return kAvx512Bf16;
+    static constexpr Kernels<T> kAmx = amx::table();
+    if (engine == Engine::amx) return kAmx;
 #endif
   }
 #if defined(__x86_64__)
@@ -139,7 +156,8 @@ const Kernels<T>& kernels_of(Engine engine) {
     static constexpr Kernels<T> kAvx512 = avx512::table<T>();
     static constexpr Kernels<T> kAvx2 = avx2::table<T>();
     if (engine == Engine::avx2) return kAvx2;
-    if (engine == Engine::avx512 || engine == Engine::avx512_bf16) return kAvx512;
+    if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
+      return kAvx512;
   }
 #endif
   static_cast<void>(engine);

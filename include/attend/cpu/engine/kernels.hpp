@@ -159,6 +159,14 @@ struct Kernels {
   void (*attend_rows)(const RowTile<T>& tile, const RowPanel<Real>& panel);
 };
 
+/// Steps that a product over an inner dimension of so many elements takes, with a layer of
+/// instructions L: whole steps, and as many as one instruction takes.
+template <class L>
+constexpr std::int64_t padded_steps(std::int64_t elements) {
+  constexpr std::int64_t kElements = L::kStep * L::kStepsAtOnce;
+  return (elements + kElements - 1) / kElements * L::kStepsAtOnce;
+}
+
 /// Elements per query in `Panel::queries`, padding included, in any engine.
 constexpr std::int64_t packed_depth(std::int64_t head_dim) { return (head_dim + 31) / 32 * 32; }
 

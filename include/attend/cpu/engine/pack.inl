@@ -1,12 +1,6 @@
 // Included by each engine inside its namespace and its target: operands of the products as their
 // instructions take them.
 
-/// Steps of an inner dimension of so many elements.
-template <class L>
-constexpr std::int64_t padded_steps(std::int64_t elements) {
-  return (elements + L::kStep - 1) / L::kStep;
-}
-
 /// `rows` times `factor`, transposed, to `to` (columns x width); lanes without a row become 0.
 template <class L, class T>
 void transpose_scaled(const Rows<const T>& rows, typename L::Real factor, typename L::Real* to,
@@ -179,7 +173,9 @@ Operand pack_keys(const KeyTile<T>& tile, void* scratch) {
 
 template <class L, class T>
 Operand pack_values(const KeyTile<T>& tile, void* scratch) {
-  if constexpr (L::kStep == 2) {
+  if constexpr (L::kStepsAtOnce > 1) {
+    return pack_value_rows<L>(tile, scratch);
+  } else if constexpr (L::kStep == 2) {
     return pack_value_pairs<L>(tile, scratch);
   } else {
     const Operand rows = as_real<L>(tile, scratch);

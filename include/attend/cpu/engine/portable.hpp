@@ -51,6 +51,7 @@ struct Layer {
   static constexpr int kLanes = kBytes / static_cast<int>(sizeof(Real));
   static constexpr int kMaxVectors = 2;
   static constexpr int kStep = 1;  // elements of the inner dimension that a product takes at once
+  static constexpr int kStepsAtOnce = 1;
   static constexpr int kMantissaBits = sizeof(Real) == 8 ? 52 : 23;
   static constexpr int kExponentBias = sizeof(Real) == 8 ? 1023 : 127;
 
@@ -175,44 +176,6 @@ struct Layer {
   }
 };
 
-/// The plain form of the engines that multiply pairs of bfloat16 (vdpbf16ps): their logic runs on
-/// any machine with it.
-struct PairLayer : Layer<float> {
-  static constexpr int kStep = 2;
-  struct Factor {
-    Words pairs;
-  };
-
-  using Layer<float>::multiply_add;
-  static ATTEND_INLINE Factor load_factor(const char* from) {
-    return {load_words(reinterpret_cast<const std::uint32_t*>(from))};
-  }
-  static ATTEND_INLINE Factor broadcast_factor(const char* from) {
-    std::uint32_t pair;
-    std::memcpy(&pair, from, sizeof pair);
-    return {set1_words(pair)};
-  }
-  static ATTEND_INLINE Vector multiply_add(Factor a, Factor b, Vector c) {
-    return c + (Vector)(a.pairs << 16) * (Vector)(b.pairs << 16) +
-           (Vector)(a.pairs & 0xffff0000) * (Vector)(b.pairs & 0xffff0000);
-  }
-  /// Rounds to words n, n + 1, ... of pairs, `first` in the low halves.
-  static ATTEND_INLINE void store_pairs(void* pairs, std::int64_t n, Vector first, Vector second) {
-    Eigen::bfloat16 a[kLanes], b[kLanes];
-    store(a, first);
-    store(b, second);
-    store_interleaved(static_cast<std::uint32_t*>(pairs) + n, a, b);
-  }
-  static ATTEND_INLINE void store_interleaved(std::uint32_t* to, const Eigen::bfloat16* first,
-                                              const Eigen::bfloat16* second) {
-    auto* const halves = reinterpret_cast<char*>(to);
-    for (int n = 0; n < kLanes; ++n) {
-      std::memcpy(halves + 4 * n, first + n, 2);
-      std::memcpy(halves + 4 * n + 2, second + n, 2);
-    }
-  }
-};
-
 #include "exp2.inl"
 #include "pack.inl"
 #include "product.inl"
@@ -230,11 +193,6 @@ template <class T>
 constexpr Kernels<T> table() {
   using Real = RealOf<T>;
   return kernels<Layer<Real>, T>("portable", sizeof(Real) == 8 ? kTuningDouble : kTuning);
-}
-
-/// The plain form of the AVX-512-BF16 engine, for tests.
-constexpr Kernels<Eigen::bfloat16> pair_table() {
-  return kernels<PairLayer, Eigen::bfloat16>("emulated_bf16", kTuning);
 }
 
 /// Its backward pass.

@@ -71,13 +71,17 @@ void product_of_width(Operand a, std::int64_t rows, const char* b, std::int64_t 
 template <class L>
 void product(const Operand& a, std::int64_t rows, const void* b, std::int64_t steps,
              typename L::Real* c, int vectors, const typename L::Real* old_factor) {
-  const char* factor = static_cast<const char*>(b);
-  if (vectors == 1) return product_of_width<L, 1>(a, rows, factor, steps, c, old_factor);
-  if (vectors == 2) return product_of_width<L, 2>(a, rows, factor, steps, c, old_factor);
-  if constexpr (L::kMaxVectors >= 3) {
-    if (vectors == 3) return product_of_width<L, 3>(a, rows, factor, steps, c, old_factor);
-  }
-  if constexpr (L::kMaxVectors >= 4) {
-    if (vectors == 4) return product_of_width<L, 4>(a, rows, factor, steps, c, old_factor);
+  if constexpr (L::kStepsAtOnce > 1) {
+    tile_product<L>(a, rows, b, steps, c, vectors, old_factor);
+  } else {
+    const char* factor = static_cast<const char*>(b);
+    if (vectors == 1) return product_of_width<L, 1>(a, rows, factor, steps, c, old_factor);
+    if (vectors == 2) return product_of_width<L, 2>(a, rows, factor, steps, c, old_factor);
+    if constexpr (L::kMaxVectors >= 3) {
+      if (vectors == 3) return product_of_width<L, 3>(a, rows, factor, steps, c, old_factor);
+    }
+    if constexpr (L::kMaxVectors >= 4) {
+      if (vectors == 4) return product_of_width<L, 4>(a, rows, factor, steps, c, old_factor);
+    }
   }
 }

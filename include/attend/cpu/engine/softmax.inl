@@ -29,21 +29,6 @@ void change_scores(const Tile<typename L::Real>& tile, int vectors) {
   }
 }
 
-/// Gives excluded scores of a column of vectors -inf, by selection: whatever they were.
-template <class L>
-void exclude(const Tile<typename L::Real>& tile, std::int64_t lane, std::int64_t width) {
-  using Real = typename L::Real;
-  const typename L::Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
-  for (std::int64_t first = 0; first < tile.keys; first += 32) {
-    const typename L::Words words = L::load_words(tile.allowed + first / 32 * width + lane);
-    const std::int64_t count = tile.keys - first < 32 ? tile.keys - first : 32;
-    for (int bit = 0; bit < count; ++bit) {
-      Real* const at = tile.scores + (first + bit) * width + lane;
-      L::store(at, L::select(L::test_bit(words, bit), L::load(at), lowest));
-    }
-  }
-}
-
 /// The greatest score of each lane and `start`; NaN scores are passed over (they come back as NaN
 /// probabilities).
 template <class L>
@@ -58,6 +43,32 @@ ATTEND_INLINE typename L::Vector column_max(const typename L::Real* scores, std:
   }
   for (; key < keys; ++key) top[0] = L::max(L::load(scores + key * width), top[0]);
   return L::max(L::max(top[0], top[1]), L::max(top[2], top[3]));
+}
+
+/// The same of the allowed scores alone; excluded ones become -inf, by selection: whatever they
+/// were.
+template <class L>
+ATTEND_INLINE typename L::Vector column_max_of_allowed(const Tile<typename L::Real>& tile,
+                                                       std::int64_t lane, std::int64_t width,
+                                                       typename L::Vector start) {
+  using Real = typename L::Real;
+  const typename L::Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
+  typename L::Vector top[2] = {start, start};
+  for (std::int64_t first = 0; first < tile.keys; first += 32) {
+    const typename L::Words words = L::load_words(tile.allowed + first / 32 * width + lane);
+    const int count = static_cast<int>(tile.keys - first < 32 ? tile.keys - first : 32);
+    Real* const at = tile.scores + first * width + lane;
+    for (int bit = 0; bit < count; bit += 2) {
+      ATTEND_UNROLL for (int n = 0; n < 2; ++n) {
+        if (n == 1 && bit + 1 == count) continue;
+        const typename L::Vector s =
+            L::select(L::test_bit(words, bit + n), L::load(at + (bit + n) * width), lowest);
+        L::store(at + (bit + n) * width, s);
+        top[n] = L::max(s, top[n]);
+      }
+    }
+  }
+  return L::max(top[0], top[1]);
 }
 
 /// Zeroes the probabilities that dropout drops. Four keys (rows) share a Philox counter.
@@ -111,11 +122,11 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
   using Real = typename L::Real;
   const std::int64_t width = panel.vectors * L::kLanes;
   Real* const scores = tile.scores + lane;
-  if (tile.allowed != nullptr) exclude<L>(tile, lane, width);
-
   const Vector scale = L::set1(tile.exponent_scale);
   const Vector old_max = L::load(panel.max + lane);
-  const Vector new_max = column_max<L>(scores, tile.keys, width, old_max);
+  const Vector new_max = tile.allowed == nullptr
+                             ? column_max<L>(scores, tile.keys, width, old_max)
+                             : column_max_of_allowed<L>(tile, lane, width, old_max);
   const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
   // Where nothing is allowed yet the maximum is -inf, and -inf - -inf would be NaN.
   const Vector base = L::select(L::equal(new_max, lowest), L::zero(), new_max);
