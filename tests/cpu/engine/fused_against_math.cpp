@@ -129,6 +129,7 @@ struct Bump {
 };
 struct Blocks {
   bool operator()(Index at) const { return (at.i / 8 + at.j / 8 + at.h) % 3 != 0; }
+  attend::Coverage coverage(const attend::IndexBlock&) const { return attend::Coverage::some; }
 };
 
 template <class T, class S, class M>
