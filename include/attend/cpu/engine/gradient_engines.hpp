@@ -20,7 +20,8 @@ const GradientKernels<T>& gradient_kernels_of(Engine engine) {
     static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();
     static constexpr GradientKernels<T> kAvx2 = avx2::gradient_table<T>();
     if (engine == Engine::avx2) return kAvx2;
-    if (engine == Engine::avx512 || engine == Engine::avx512_bf16) return kAvx512;
+    if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
+      return kAvx512;
   }
 #endif
   static_cast<void>(engine);
