@@ -10,7 +10,7 @@ add_library(attend_test_base STATIC ${PROJECT_SOURCE_DIR}/tests/support/precompi
 target_link_libraries(attend_test_base PUBLIC attend::attend attend_warnings GTest::gmock)
 target_include_directories(attend_test_base PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(attend_test_base PUBLIC
-  EIGEN_USE_THREADS ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  EIGEN_USE_THREADS ATTEND_EMULATED_ENGINES ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
 target_precompile_headers(attend_test_base PRIVATE <gmock/gmock.h> <gtest/gtest.h>
                                                    <unsupported/Eigen/CXX11/Tensor>)
 if(ATTEND_SANITIZE)

@@ -10,8 +10,12 @@
 #include "avx2.hpp"
 #include "avx512.hpp"
 #include "avx512_bf16.hpp"
-#include "emulated.hpp"
 #include "portable.hpp"
+
+// Only tests ask for the emulated engines; nobody else should have to compile them.
+#if defined(ATTEND_EMULATED_ENGINES)
+#include "emulated.hpp"
+#endif
 
 /// @file
 /// The engines there are, and which of them runs: the best this processor has, unless
@@ -21,8 +25,8 @@ namespace attend::cpu {
 
 /// Tile engines, from the plainest to the most demanding.
 enum class Engine {
-  emulated_bf16,  ///< the logic of avx512_bf16 in plain C++, for tests; never chosen by itself
-  emulated_amx,   ///< the logic of amx in plain C++, for tests; never chosen by itself
+  emulated_bf16,  ///< the logic of avx512_bf16 in plain C++: with ATTEND_EMULATED_ENGINES defined
+  emulated_amx,   ///< the logic of amx in plain C++: with ATTEND_EMULATED_ENGINES defined
   portable,       ///< the compiler's own vectors; any architecture
   avx2,           ///< 8 floats; AVX2, FMA, F16C
   avx512,         ///< 16 floats; F, BW, DQ, VL
@@ -60,10 +64,13 @@ constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::emulated_amx, Engi
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {
   switch (engine) {
-    case Engine::emulated_bf16:
-    case Engine::emulated_amx:
     case Engine::portable:
       return true;
+#if defined(ATTEND_EMULATED_ENGINES)
+    case Engine::emulated_bf16:
+    case Engine::emulated_amx:
+      return true;
+#endif
 #if defined(__x86_64__)
     case Engine::avx2:  // every processor with AVX2 and FMA has F16C, which clang 14 can't ask for
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -140,10 +147,12 @@ template <class T>
 const Kernels<T>& kernels_of(Engine engine) {
   static constexpr Kernels<T> kPortable = portable::table<T>();
   if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+#if defined(ATTEND_EMULATED_ENGINES)
     static constexpr Kernels<T> kEmulatedBf16 = emulated::pair_table();
     static constexpr Kernels<T> kEmulatedAmx = emulated::tile_table();
     if (engine == Engine::emulated_bf16) return kEmulatedBf16;
     if (engine == Engine::emulated_amx) return kEmulatedAmx;
+#endif
 #if defined(__x86_64__)
     static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table();
     if (engine == Engine::avx512_bf16) return kAvx512Bf16;

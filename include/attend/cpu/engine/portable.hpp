@@ -72,7 +72,7 @@ struct Layer {
   static ATTEND_INLINE void store(Real* to, Vector v) { std::memcpy(to, &v, sizeof v); }
   template <class T>
   static ATTEND_INLINE Vector load(const T* from) {
-    Vector v;
+    Vector v{};
     for (int n = 0; n < kLanes; ++n) v[n] = static_cast<Real>(from[n]);
     return v;
   }
@@ -137,7 +137,7 @@ struct Layer {
 
   /// Lanes n whose bit n is set.
   static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) {
-    Mask mask;
+    Mask mask{};
     for (int n = 0; n < kLanes; ++n) mask[n] = (bits >> n & 1) != 0 ? -1 : 0;
     return mask;
   }
