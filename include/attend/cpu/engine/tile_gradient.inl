@@ -64,14 +64,16 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
   change_scores<L>(scores, panel.vectors);
 }
 
-/// Excludes by selection: bits that are not set make the score -inf.
+/// Excludes by selection: bits that are not set make the score -inf. The maximum that comes with it is
+/// not needed here.
 template <class L>
 void exclude_scores(const GradientTile<typename L::Real>& tile, std::int64_t width) {
   Tile<typename L::Real> scores;
   scores.keys = tile.keys;
   scores.scores = tile.scores;
   scores.allowed = tile.allowed;
-  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) exclude<L>(scores, lane, width);
+  for (std::int64_t lane = 0; lane < width; lane += L::kLanes)
+    static_cast<void>(column_max_of_allowed<L>(scores, lane, width, L::zero()));
 }
 
 /// Dropout's factor of every pair of the tile.
