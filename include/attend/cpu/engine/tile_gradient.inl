@@ -64,8 +64,8 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
   change_scores<L>(scores, panel.vectors);
 }
 
-/// Excludes by selection: bits that are not set make the score -inf. The maximum that comes with it is
-/// not needed here.
+/// Excludes by selection: bits that are not set make the score -inf. The maximum that comes with it
+/// is not needed here.
 template <class L>
 void exclude_scores(const GradientTile<typename L::Real>& tile, std::int64_t width) {
   Tile<typename L::Real> scores;
