@@ -75,8 +75,8 @@ class Output {
 
   /// The tensor that is meant.
   template <class X>
-  requires(WritableHostTensor<X, T, Ranks> || ...) Output(
-      X&& tensor)  // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
+  requires(WritableHostTensor<X, T, Ranks> || ...)
+      Output(X&& tensor)  // NOLINT(google-explicit-constructor)
       : given_(true) {
     const auto view = as_view(tensor);
     constexpr int kMissing = kMaxRank - decltype(as_view(tensor))::kRank;
