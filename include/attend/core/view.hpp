@@ -107,12 +107,19 @@ class View {
     return sum;
   }
 
+  /// Address of the element at an index; fewer indices than axes leave the rest at 0. Null for a
+  /// view without memory, as one without elements may be.
+  template <class... Indices>
+  requires(sizeof...(Indices) <= Rank) ATTEND_HD constexpr T* address(Indices... index) const {
+    return data_ == nullptr ? nullptr : data_ + offset(index...);
+  }
+
   /// The tensor of the last axes at an index of the first ones: `q.inner(b, h)` is a matrix.
   template <class... Indices>
   requires(sizeof...(Indices) < Rank) ATTEND_HD constexpr auto inner(Indices... index) const {
     constexpr int kOuter = sizeof...(Indices);
     View<T, Rank - kOuter> tensor;
-    tensor.data_ = data_ + offset(index...);
+    tensor.data_ = address(index...);
     for (int axis = kOuter; axis < Rank; ++axis) {
       tensor.extent_[axis - kOuter] = extent_[axis];
       tensor.stride_[axis - kOuter] = stride_[axis];

@@ -38,7 +38,7 @@ void write_dq_panel(const FusedGradientCall<T>& call, std::int64_t b, std::int64
   std::vector<Real> check(lanes);
   std::vector<T*> rows;
   for (std::int64_t i = first; i < std::min(first + plan.panel_rows, problem.len_q); ++i)
-    rows.push_back(dq.data() + dq.offset(b, h, i));
+    rows.push_back(dq.address(b, h, i));
   const Panel<Real> of_panel{plan.panel_vectors, nullptr,         sum, nullptr, nullptr,
                              problem.head_dim,   problem.head_dim};
   call.kernels.store(of_panel, ones.data(),

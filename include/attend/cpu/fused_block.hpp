@@ -74,10 +74,10 @@ class FusedBlock {
       s_.query[r] = i;
       s_.position[r] = band_.position(i);
       s_.visible[r] = band_.row(i);
-      s_.query_row[r] = t.q.data() + t.q.offset(b_, h, i);
-      s_.out_row[r] = t.out.data() + t.out.offset(b_, h, i);
-      if (variant_.mask) s_.mask_row[r] = &variant_.mask(b_, h, i, 0);
-      if (variant_.bias) s_.bias_row[r] = &variant_.bias(b_, h, i, 0);
+      s_.query_row[r] = t.q.address(b_, h, i);
+      s_.out_row[r] = t.out.address(b_, h, i);
+      if (variant_.mask) s_.mask_row[r] = variant_.mask.address(b_, h, i, 0);
+      if (variant_.bias) s_.bias_row[r] = variant_.bias.address(b_, h, i, 0);
       s_.slopes[r] = variant_.alibi ? variant_.alibi(b_, h) : Real{0};
       s_.counter[r] = variant_.dropout.row_counter(problem_, b_, h, i);
     }
@@ -140,11 +140,11 @@ class FusedBlock {
   void pack_tile(const KeyRange& tile, Operand& k, Operand& v) {
     const View<const T, 4>& keys = call_.tensors.k;
     const View<const T, 4>& values = call_.tensors.v;
-    k = kernels_.pack_keys({keys.data() + keys.offset(b_, head_kv_, tile.begin), keys.stride(2),
-                            keys.stride(3), tile.size(), problem_.head_dim},
+    k = kernels_.pack_keys({keys.address(b_, head_kv_, tile.begin), keys.stride(2), keys.stride(3),
+                            tile.size(), problem_.head_dim},
                            s_.keys);
-    v = kernels_.pack_values({values.data() + values.offset(b_, head_kv_, tile.begin),
-                              values.stride(2), values.stride(3), tile.size(), problem_.head_dim_v},
+    v = kernels_.pack_values({values.address(b_, head_kv_, tile.begin), values.stride(2),
+                              values.stride(3), tile.size(), problem_.head_dim_v},
                              s_.values);
   }
 

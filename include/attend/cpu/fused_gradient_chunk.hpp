@@ -118,7 +118,7 @@ class FusedGradientChunk {
             Real* rows) {
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
       const std::int64_t first = p * plan_.panel_rows;
-      for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.data() + from.offset(b_, h_, first + r);
+      for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.address(b_, h_, first + r);
       const Rows<const T> source{s_.row, from.stride(3), rows_of(p), from.extent(3)};
       kernels_.transpose(source, transposed + first * from.extent(3), plan_.panel_vectors);
       kernels_.pack_rows(source, plan_.panel_rows, columns, rows + columns.size(first));
@@ -142,8 +142,8 @@ class FusedGradientChunk {
   }
 
   KeyTile<T> key_tile(const View<const T, 4>& from, const KeyRange& keys) const {
-    return {from.data() + from.offset(b_, head_kv_, keys.begin), from.stride(2), from.stride(3),
-            keys.size(), from.extent(3)};
+    return {from.address(b_, head_kv_, keys.begin), from.stride(2), from.stride(3), keys.size(),
+            from.extent(3)};
   }
 
   /// All panels of the head on one tile of keys, which is converted for all of them together.
@@ -189,7 +189,7 @@ class FusedGradientChunk {
     }
     if (variant_.mask) {
       for (int r = 0; r < place.rows; ++r)
-        s_.mask_row[r] = &variant_.mask(b_, h_, place.query[r], 0);
+        s_.mask_row[r] = variant_.mask.address(b_, h_, place.query[r], 0);
       mask.mask_row = s_.mask_row;
       mask.mask_stride = variant_.mask.stride(3);
       mask.same_row = variant_.mask.stride(2) == 0;
@@ -244,7 +244,7 @@ class FusedGradientChunk {
     change.softcap = variant_.softcap;
     if (variant_.bias) {
       for (int r = 0; r < place.rows; ++r)
-        s_.bias_row[r] = &variant_.bias(b_, h_, place.query[r], place.first_key);
+        s_.bias_row[r] = variant_.bias.address(b_, h_, place.query[r], place.first_key);
       transpose_bias({s_.bias_row, variant_.bias.stride(3), place.rows, place.keys});
       change.bias = s_.bias;
     }

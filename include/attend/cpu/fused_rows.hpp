@@ -81,7 +81,8 @@ class FusedRows {
       head_[n] = head0 + r % call_.plan.heads_per_block;
       query_[n] = r / call_.plan.heads_per_block;
       visible_[n] = band.row(query_[n]);
-      if (call_.variant.mask) mask_row_[n] = &call_.variant.mask(item.b, head_[n], query_[n], 0);
+      if (call_.variant.mask)
+        mask_row_[n] = call_.variant.mask.address(item.b, head_[n], query_[n], 0);
       Real* const to = queries_.data() + r * query_stride_;
       for (std::int64_t c = 0; c < depth; ++c)
         to[c] = static_cast<Real>(call_.tensors.q(item.b, head_[n], query_[n], c)) *
@@ -110,11 +111,12 @@ class FusedRows {
     const std::int64_t h_kv = call_.problem.head_kv(head_[0]);
     const View<const T, 4>& k = call_.tensors.k;
     const View<const T, 4>& v = call_.tensors.v;
-    RowTile<T> tile{{&k(item.b, h_kv, keys.begin, 0), k.stride(2), 1, keys.size(), k.extent(3)},
-                    {&v(item.b, h_kv, keys.begin, 0), v.stride(2), 1, keys.size(), v.extent(3)},
-                    scores_.data(),
-                    call_.late_scale() * kLog2E<Real>,
-                    visibility == Visibility::all ? nullptr : allowed_.data()};
+    RowTile<T> tile{
+        {k.address(item.b, h_kv, keys.begin, 0), k.stride(2), 1, keys.size(), k.extent(3)},
+        {v.address(item.b, h_kv, keys.begin, 0), v.stride(2), 1, keys.size(), v.extent(3)},
+        scores_.data(),
+        call_.late_scale() * kLog2E<Real>,
+        visibility == Visibility::all ? nullptr : allowed_.data()};
     call_.kernels.attend_rows(tile, {rows(), queries_.data(), query_stride_, out_.data(),
                                      out_stride_, max_.data(), sum_.data()});
   }

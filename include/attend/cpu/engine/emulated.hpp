@@ -55,11 +55,15 @@ struct PairLayer {
   }
   template <class T>
   static Vector load(const T* from) {
-    return lanes<float>([&](int n) { return static_cast<float>(from[n]); });
+    T element[kLanes];
+    std::memcpy(element, static_cast<const void*>(from), sizeof element);  // at any address
+    return lanes<float>([&](int n) { return static_cast<float>(element[n]); });
   }
   template <class T>
   static void store(T* to, const Vector& v) {
-    for (int n = 0; n < kLanes; ++n) to[n] = static_cast<T>(v.lane[n]);
+    T element[kLanes];
+    for (int n = 0; n < kLanes; ++n) element[n] = static_cast<T>(v.lane[n]);
+    std::memcpy(static_cast<void*>(to), element, sizeof element);
   }
 
   static Factor load_factor(const char* from) {
