@@ -1,3 +1,6 @@
+#include <charconv>
+#include <system_error>
+
 #include "gpu/machine/module.hpp"
 #include "gpu/ptx/parser.hpp"
 
@@ -54,9 +57,9 @@ void ModuleReader::read_target() {
     const std::string_view word = take_word("a target");
     if (word.starts_with("sm_")) {
       int number = 0;
-      for (const char c : word.substr(3)) {
-        if (c >= '0' && c <= '9') number = number * 10 + (c - '0');
-      }
+      const char* const end = word.data() + word.size();
+      if (std::from_chars(word.data() + 3, end, number).ec != std::errc{})
+        fail("'" + std::string(word) + "' is no target");
       module_.target_major = number / 10;
       module_.target_minor = number % 10;
     }

@@ -13,7 +13,8 @@ const Token& TokenReader::peek(std::size_t ahead) const {
 
 const Token& TokenReader::take() {
   const Token& token = peek();
-  if (at_ + 1 < tokens_.size()) ++at_;
+  if (token.kind == Token::Kind::end) fail("unexpected end of the module");
+  ++at_;
   return token;
 }
 
