@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "fused_block.hpp"
@@ -40,7 +41,8 @@ class FusedRows {
     queries_.resize(rows * static_cast<std::size_t>(query_stride_));
     out_.resize(rows * static_cast<std::size_t>(out_stride_));
     scores_.resize(rows * static_cast<std::size_t>(kRowTileKeys));
-    for (std::vector<Real>* v : {&max_, &sum_}) v->resize(rows);
+    max_.resize(rows);
+    sum_.resize(rows * static_cast<std::size_t>(lanes()));
     for (std::vector<std::int64_t>* v : {&head_, &query_}) v->resize(rows);
     visible_.resize(rows);
     mask_row_.resize(rows);
@@ -66,6 +68,7 @@ class FusedRows {
 
  private:
   static std::int64_t padded(std::int64_t columns) { return (columns + 15) / 16 * 16; }
+  int lanes() const { return call_.kernels.tuning.lanes; }
   int rows() const { return static_cast<int>(call_.plan.rows); }
 
   void start(const FusedItem& item) {
@@ -129,7 +132,8 @@ class FusedRows {
           item.split, (item.b * call_.plan.head_sets + item.set) * call_.plan.rows + r, 0);
       std::copy_n(out_.data() + r * out_stride_, depth, to);
       to[depth] = max_[n];
-      to[depth + 1] = sum_[n];
+      const auto shares = sum_.begin() + r * lanes();
+      to[depth + 1] = std::accumulate(shares, shares + lanes(), Real{0});
     }
   }
 

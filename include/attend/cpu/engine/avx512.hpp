@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -153,6 +154,8 @@ struct Layer {
     return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88),
                          _mm512_shuffle_f32x4(low, high, 0xdd));
   }
+
+  static ATTEND_INLINE Real max_of_lanes(Vector a) { return _mm512_reduce_max_ps(a); }
 
   /// Lanes n whose bit n is set.
   static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) { return static_cast<Mask>(bits); }

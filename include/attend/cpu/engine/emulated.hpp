@@ -160,6 +160,10 @@ struct PairLayer {
     });
   }
 
+  static float max_of_lanes(const Vector& a) {
+    return *std::max_element(std::begin(a.lane), std::end(a.lane));
+  }
+
   static Mask mask_of_bits(std::uint32_t bits) {
     return lanes<bool>([&](int n) { return (bits >> n & 1) != 0; });
   }

@@ -95,8 +95,8 @@ struct KeyTile {
   std::int64_t columns;        ///< head_dim or head_dim_v
 };
 
-/// Keys in a tile of `attend_rows`: K and V of it stay in the first-level cache or near it.
-constexpr std::int64_t kRowTileKeys = 64;
+/// Keys in a tile of `attend_rows`: one word of bits.
+constexpr std::int64_t kRowTileKeys = 32;
 
 /// The running state of a few rows that read the same keys; rows are padded to whole vectors.
 template <class Real>
@@ -107,7 +107,7 @@ struct RowPanel {
   Real* out = nullptr;            ///< rows x out_stride, not yet divided by `sum`
   std::int64_t out_stride = 0;    ///< head_dim_v, padded
   Real* max = nullptr;            ///< of each row, in units of the raw dot product
-  Real* sum = nullptr;            ///< of each row
+  Real* sum = nullptr;            ///< rows x lanes: shares of each row's sum
 };
 
 /// One tile of up to kRowTileKeys keys for a few rows; columns lie side by side.
@@ -117,7 +117,8 @@ struct RowTile {
   KeyTile<T> v;                            ///< values
   RealOf<T>* scores = nullptr;             ///< scratch, rows x kRowTileKeys
   RealOf<T> exponent_scale = 1;            ///< log2(e) times the scale
-  const std::uint32_t* allowed = nullptr;  ///< (keys / 32) x rows words of bits; null: all
+  const std::uint32_t* allowed = nullptr;  ///< of each row, a word of bits; null: all
+  int first_bit = 0;                       ///< bit of the first key
 };
 
 /// Sizes an engine was tuned to.

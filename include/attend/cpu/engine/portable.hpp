@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -133,6 +134,12 @@ struct Layer {
     Vector sum = block[0];
     for (int n = 1; n < kLanes; ++n) sum += block[n];
     return sum;
+  }
+
+  static ATTEND_INLINE Real max_of_lanes(Vector a) {
+    Real top = a[0];
+    for (int n = 1; n < kLanes; ++n) top = a[n] > top ? a[n] : top;
+    return top;
   }
 
   /// Lanes n whose bit n is set.
