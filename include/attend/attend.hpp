@@ -140,14 +140,16 @@ class Attend {
   /// and mods; dropout's bits are taken from it, not from the call. Empty rows have no gradient but
   /// v's under `EmptyRow::uniform`; keys that no query is allowed have gradient 0. The path is the
   /// call's, or that of the rule; results do not depend on the number of threads.
-  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
-  Gradients<T> backward(const Incoming<T>& incoming, const Saved<T>& saved, const Q& q, const K& k,
-                        const V& v, const Call& call = {}, const Mods&... mods) const {
-    Gradients<T> gradients;
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V, Functor... Mods>
+  Gradients<T, kDeviceOf<Q>> backward(const Incoming<T, kDeviceOf<Q>>& incoming,
+                                      const Saved<T, kDeviceOf<Q>>& saved, const Q& q, const K& k,
+                                      const V& v, const Call& call = {},
+                                      const Mods&... mods) const {
+    Gradients<T, kDeviceOf<Q>> gradients;
     static_cast<Run&>(gradients) = differentiate(
-        incoming, saved, q, k, v, call,
-        [&](const Problem& problem, const auto& variant) {
-          return outputs_of(gradients, problem, call, variant.score_mod.parameters());
+        incoming, saved, addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
+        [&](const auto& place, const Problem& problem, const auto& variant) {
+          return outputs_of(gradients, place, problem, call, variant.score_mod.parameters());
         },
         mods...);
     return gradients;
@@ -155,12 +157,14 @@ class Attend {
 
   /// As `backward`, into the caller's memory: `backward_into({.dq = dq, .dk = dk, .dv = dv}, ...)`.
   /// What is written must not overlap an input or each other.
-  template <HostTensor<T, 4> Q, HostTensor<T, 4> K, HostTensor<T, 4> V, Functor... Mods>
-  Run backward_into(const GradientOutputs<T>& outputs, const Incoming<T>& incoming,
-                    const Saved<T>& saved, const Q& q, const K& k, const V& v,
-                    const Call& call = {}, const Mods&... mods) const {
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V, Functor... Mods>
+  Run backward_into(const GradientOutputs<T, kDeviceOf<Q>>& outputs,
+                    const Incoming<T, kDeviceOf<Q>>& incoming, const Saved<T, kDeviceOf<Q>>& saved,
+                    const Q& q, const K& k, const V& v, const Call& call = {},
+                    const Mods&... mods) const {
     return differentiate(
-        incoming, saved, q, k, v, call, [&](const auto&...) { return outputs; }, mods...);
+        incoming, saved, addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
+        [&](const auto&...) { return outputs; }, mods...);
   }
 
  private:
@@ -198,45 +202,49 @@ class Attend {
   }
 
   // Makes room for the gradients that a call has.
-  static GradientOutputs<T> outputs_of(Gradients<T>& gradients, const Problem& problem,
-                                       const Call& call, std::int64_t parameters) {
-    gradients.dq.resize(problem.batch, problem.heads, problem.len_q, problem.head_dim);
-    gradients.dk.resize(problem.batch, problem.heads_kv, problem.len_k, problem.head_dim);
-    gradients.dv.resize(problem.batch, problem.heads_kv, problem.len_k, problem.head_dim_v);
-    GradientOutputs<T> outputs{.dq = gradients.dq, .dk = gradients.dk, .dv = gradients.dv};
+  template <Device device>
+  static GradientOutputs<T, device> outputs_of(Gradients<T, device>& gradients,
+                                               const Place<device>& place, const Problem& problem,
+                                               const Call& call, std::int64_t parameters) {
+    const std::int64_t b = problem.batch, h_kv = problem.heads_kv, j = problem.len_k;
+    place.make(gradients.dq, Extents<4>{b, problem.heads, problem.len_q, problem.head_dim});
+    place.make(gradients.dk, Extents<4>{b, h_kv, j, problem.head_dim});
+    place.make(gradients.dv, Extents<4>{b, h_kv, j, problem.head_dim_v});
+    GradientOutputs<T, device> outputs{.dq = gradients.dq, .dk = gradients.dk, .dv = gradients.dv};
     if (call.bias.given()) {
-      gradients.dbias.resize(own_extents(call.bias));
+      place.make(gradients.dbias, own_extents(call.bias));
       outputs.dbias = gradients.dbias;
     }
     if (call.sink.given()) {
-      gradients.dsink.resize(own_extents(call.sink));
+      place.make(gradients.dsink, own_extents(call.sink));
       outputs.dsink = gradients.dsink;
     }
     if (parameters > 0) {
-      gradients.dparameters.resize(parameters);
+      place.make(gradients.dparameters, Extents<1>{parameters});
       outputs.dparameters = gradients.dparameters;
     }
     return outputs;
   }
 
   // Checks everything, asks `outputs` for where to write, and runs the path of choice.
-  template <class Q, class K, class V, class Outputs, class... Mods>
-  Run differentiate(const Incoming<T>& incoming, const Saved<T>& saved, const Q& q, const K& k,
-                    const V& v, const Call& call, Outputs&& outputs, const Mods&... mods) const {
-    BackwardTensors<T> tensors{.q = as_view(q),
-                               .k = as_view(k),
-                               .v = as_view(v),
+  template <Device device, class Outputs, class... Mods>
+  Run differentiate(const Incoming<T, device>& incoming, const Saved<T, device>& saved,
+                    const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
+                    const Call& call, Outputs&& outputs, const Mods&... mods) const {
+    BackwardTensors<T> tensors{.q = q,
+                               .k = k,
+                               .v = v,
                                .out = saved.out,
                                .lse = saved.lse,
                                .grad_out = incoming.out,
                                .grad_lse = incoming.lse};
-    const Problem problem = checked_problem(tensors.q, tensors.k, tensors.v, Device::host);
+    const Problem problem = checked_problem(q, k, v, device);
     auto variant = variant_of(problem, call, options_.empty_row, mods...);
     check_dropout(saved.dropout);
     check_incoming(problem, tensors);
-    const Place<Device::host> place(tensors.q.data(), call.stream);
-    const Choice choice = place.choose(problem, options_, call.path);
-    const GradientOutputs<T> written = outputs(problem, variant);
+    const Place<device> place(q.data(), call.stream);
+    const Choice choice = place.choose_backward(problem, options_, call.path);
+    const GradientOutputs<T, device> written = outputs(place, problem, variant);
     tensors.dq = written.dq.view();
     tensors.dk = written.dk.view();
     tensors.dv = written.dv.view();
@@ -247,7 +255,7 @@ class Attend {
     Log::instance().choice(place.name(), choice);
 
     if (saved.dropout > 0) variant.dropout = Dropout(saved.dropout, saved.rng);
-    place.backward(choice.path, problem, variant, tensors);
+    place.backward(choice.path, problem, variant, tensors, call);
     return {choice.path, choice.reason, saved.rng, saved.dropout};
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/launch/backward.cuh"
 #include "cuda/launch/forward.cuh"
 
 /// @file

@@ -39,9 +39,9 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
 
 /// Where a backward pass writes fits the problem, and is apart from what it reads and writes
 /// elsewhere.
-template <class T, class V>
-void check_gradients(const V& variant, const Call<T>& call, const GradientOutputs<T>& outputs,
-                     const BackwardTensors<T>& tensors) {
+template <class T, Device device, class V>
+void check_gradients(const V& variant, const Call<T>& call,
+                     const GradientOutputs<T, device>& outputs, const BackwardTensors<T>& tensors) {
   const auto given = [](const auto& output, const char* name, bool has, const char* what) {
     if (output.given() && !has)
       throw value_error(std::string(name) + " was given; there is no " + what + " in the call");

@@ -14,7 +14,7 @@ namespace attend {
 
 /// What a backward pass needs of the forward pass: its output and log-sum-exp, and the dropout it
 /// applied. A `Forward<T>` is one; so are the `Run` of `forward_into` and the tensors it wrote.
-template <class T>
+template <class T, Device device = Device::host>
 struct Saved {
   View<const T, 4> out;          ///< (b h i e)
   View<const RealOf<T>, 3> lse;  ///< (b h i)
@@ -22,49 +22,56 @@ struct Saved {
   double dropout = 0;            ///< probability that was applied
 
   /// What `Attend<T>::forward` gave.
-  Saved(const Forward<T>& forward)  // NOLINT(google-explicit-constructor)
+  Saved(const Forward<T, device>& forward)  // NOLINT(google-explicit-constructor)
       : Saved(forward, forward.out, forward.lse) {}
   /// What `Attend<T>::forward_into` gave and wrote.
-  template <HostTensor<T, 4> Out, HostTensor<RealOf<T>, 3> Lse>
+  template <TensorAt<device, T, 4> Out, TensorAt<device, RealOf<T>, 3> Lse>
   Saved(const Run& run, const Out& of_out, const Lse& of_lse)
-      : out(as_view(of_out)), lse(as_view(of_lse)), rng(run.rng), dropout(run.dropout) {}
+      : out(addresses(as_view(of_out))),
+        lse(addresses(as_view(of_lse))),
+        rng(run.rng),
+        dropout(run.dropout) {}
 };
 
 /// The gradient of the loss by what the forward pass gave: by the output, and by the log-sum-exp
 /// where the loss depends on that too (as it does behind `merge`). Written `grad_out`, or
 /// `{grad_out, grad_lse}`.
-template <class T>
+template <class T, Device device = Device::host>
 struct Incoming {
   View<const T, 4> out;          ///< (b h i e)
   View<const RealOf<T>, 3> lse;  ///< (b h i); null: 0
 
   /// By the output alone.
-  template <HostTensor<T, 4> Out>
+  template <TensorAt<device, T, 4> Out>
   Incoming(const Out& grad_out)  // NOLINT(google-explicit-constructor)
-      : out(as_view(grad_out)) {}
+      : out(addresses(as_view(grad_out))) {}
   /// By output and log-sum-exp.
-  template <HostTensor<T, 4> Out, HostTensor<RealOf<T>, 3> Lse>
+  template <TensorAt<device, T, 4> Out, TensorAt<device, RealOf<T>, 3> Lse>
   Incoming(const Out& grad_out, const Lse& grad_lse)
-      : out(as_view(grad_out)), lse(as_view(grad_lse)) {}
+      : out(addresses(as_view(grad_out))), lse(addresses(as_view(grad_lse))) {}
 };
 
-/// Gradients of the loss by the inputs of `Attend<T>::forward`, and how they came about.
-template <class T>
+/// Gradients of the loss by the inputs of `Attend<T>::forward`, and how they came about. The
+/// tensors lie where q, k and v do.
+template <class T, Device device = Device::host>
 struct Gradients : Run {
   /// Element type of the gradients of bias, sinks and parameters.
   using Real = RealOf<T>;
+  /// Owns elements there.
+  template <class Element, int Rank>
+  using Owner = typename Place<device>::template Owner<Element, Rank>;
 
-  Tensor<T, 4> dq;              ///< (b h i d)
-  Tensor<T, 4> dk;              ///< (b h_kv j d), summed over the query heads that read a head
-  Tensor<T, 4> dv;              ///< (b h_kv j e), likewise
-  Tensor<Real, 4> dbias;        ///< the bias' own shape, summed over what was broadcast; else empty
-  Tensor<Real, 2> dsink;        ///< (b|1 h|1), (1 h) for sinks of shape (h); empty without sinks
-  Tensor<Real, 1> dparameters;  ///< of the `score_mod`, where it has parameters; else empty
+  Owner<T, 4> dq;              ///< (b h i d)
+  Owner<T, 4> dk;              ///< (b h_kv j d), summed over the query heads that read a head
+  Owner<T, 4> dv;              ///< (b h_kv j e), likewise
+  Owner<Real, 4> dbias;        ///< the bias' own shape, summed over what was broadcast; else empty
+  Owner<Real, 2> dsink;        ///< (b|1 h|1), (1 h) for sinks of shape (h); empty without sinks
+  Owner<Real, 1> dparameters;  ///< of the `score_mod`, where it has parameters; else empty
 };
 
 /// A tensor that a call writes, of one of the ranks in `Ranks`; one of a lower rank is taken with
 /// leading axes of extent 1. It refers to the tensor's memory.
-template <class T, int... Ranks>
+template <Device device, class T, int... Ranks>
 class Output {
  public:
   /// The most axes it can have.
@@ -75,10 +82,10 @@ class Output {
 
   /// The tensor that is meant.
   template <class X>
-  requires(WritableHostTensor<X, T, Ranks> || ...)
+  requires(WritableTensorAt<X, device, T, Ranks> || ...)
       Output(X&& tensor)  // NOLINT(google-explicit-constructor)
       : given_(true) {
-    const auto view = as_view(tensor);
+    const auto view = addresses(as_view(tensor));
     constexpr int kMissing = kMaxRank - decltype(as_view(tensor))::kRank;
     Extents<kMaxRank> extents;
     Strides<kMaxRank> strides;
@@ -102,17 +109,17 @@ class Output {
 
 /// Where `Attend<T>::backward_into` writes; shapes as in `Gradients`. Only dq, dk and dv must be
 /// given; they are overwritten, not added to.
-template <class T>
+template <class T, Device device = Device::host>
 struct GradientOutputs {
   /// Element type of the gradients of bias, sinks and parameters.
   using Real = RealOf<T>;
 
-  Output<T, 4> dq;                   ///< (b h i d)
-  Output<T, 4> dk;                   ///< (b h_kv j d)
-  Output<T, 4> dv;                   ///< (b h_kv j e)
-  Output<Real, 4> dbias = {};        ///< the bias' own shape
-  Output<Real, 1, 2> dsink = {};     ///< the sinks' own shape
-  Output<Real, 1> dparameters = {};  ///< as many as the `score_mod` has parameters
+  Output<device, T, 4> dq;                   ///< (b h i d)
+  Output<device, T, 4> dk;                   ///< (b h_kv j d)
+  Output<device, T, 4> dv;                   ///< (b h_kv j e)
+  Output<device, Real, 4> dbias = {};        ///< the bias' own shape
+  Output<device, Real, 1, 2> dsink = {};     ///< the sinks' own shape
+  Output<device, Real, 1> dparameters = {};  ///< as many as the `score_mod` has parameters
 };
 
 }  // namespace attend

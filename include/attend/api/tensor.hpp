@@ -82,25 +82,30 @@ template <class X>
 inline constexpr Device kDeviceOf =
     decltype(as_view(std::declval<const std::remove_reference_t<X>&>()))::kDevice;
 
+/// A tensor on a device, or the host, of rank `Rank` with elements `T` that can be read.
+template <class X, Device device, class T, int Rank>
+concept TensorAt = TensorOf<X, T, Rank> && TensorOn<const X, device>;
+
+/// A tensor on a device, or the host, of rank `Rank` with elements `T` that can be written.
+template <class X, Device device, class T, int Rank>
+concept WritableTensorAt = TensorAt<std::remove_reference_t<X>, device, T, Rank> && requires(X& x) {
+  requires std::same_as<typename decltype(as_view(x))::value_type, T>;
+};
+
 /// A tensor of rank `Rank` with elements `T` that can be read, where those of `Other` lie.
 template <class X, class Other, class T, int Rank>
-concept TensorBeside = TensorOf<X, T, Rank> && TensorOn<const X, kDeviceOf<Other>>;
+concept TensorBeside = TensorAt<X, kDeviceOf<Other>, T, Rank>;
 
 /// A tensor of rank `Rank` with elements `T` that can be written, where those of `Other` lie.
 template <class X, class Other, class T, int Rank>
-concept WritableTensorBeside = TensorBeside<std::remove_reference_t<X>, Other, T, Rank> &&
-    requires(X& x) {
-  requires std::same_as<typename decltype(as_view(x))::value_type, T>;
-};
+concept WritableTensorBeside = WritableTensorAt<X, kDeviceOf<Other>, T, Rank>;
 
 /// A tensor on the host of rank `Rank` with elements `T` that can be read.
 template <class X, class T, int Rank>
-concept HostTensor = TensorOf<X, T, Rank> && TensorOn<const X, Device::host>;
+concept HostTensor = TensorAt<X, Device::host, T, Rank>;
 
 /// A tensor on the host of rank `Rank` with elements `T` that can be written.
 template <class X, class T, int Rank>
-concept WritableHostTensor = HostTensor<std::remove_reference_t<X>, T, Rank> && requires(X& x) {
-  requires std::same_as<typename decltype(as_view(x))::value_type, T>;
-};
+concept WritableHostTensor = WritableTensorAt<X, Device::host, T, Rank>;
 
 }  // namespace attend

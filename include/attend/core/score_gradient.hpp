@@ -13,6 +13,10 @@
 
 namespace attend {
 
+/// A log-sum-exp beyond this has lost the logarithm of the sum to the rounding of the maximum (of
+/// two keys with logits of 1e30 each would get probability 1), so the row's sum is taken anew.
+inline constexpr double kTrustedLse = 1024;
+
 /// What the gradients of one row (b, h, i) of the score matrix need to know of the whole row: the
 /// probability of a logit s is `exp(s - shift) * factor`.
 template <class Real>

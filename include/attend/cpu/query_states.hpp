@@ -15,10 +15,6 @@
 
 namespace attend::cpu {
 
-/// A log-sum-exp beyond this has lost the logarithm of the sum to the rounding of the maximum (of
-/// two keys with logits of 1e30 each would get probability 1), so the row's sum is taken anew.
-inline constexpr double kTrustedLse = 1024;
-
 /// Whether query (row.b, row.h, row.i) is allowed any key; row.j is not looked at.
 template <class V>
 bool has_allowed_key(const Problem& problem, const V& variant, Index row) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "launch/backward.cuh"
 #include "launch/forward.cuh"
 
 /// @file
@@ -15,5 +16,14 @@ template void forward(Path, const Problem&, const Variant<float>&, const Forward
                       const HostIntegers&, cudaStream_t);
 template void forward(Path, const Problem&, const Variant<float>&, const ForwardTensors<BF16>&,
                       const HostIntegers&, cudaStream_t);
+
+template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<float>&,
+                       const HostIntegers&, cudaStream_t);
+template void backward(Path, const Problem&, const Variant<double>&,
+                       const BackwardTensors<double>&, const HostIntegers&, cudaStream_t);
+template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<F16>&,
+                       const HostIntegers&, cudaStream_t);
+template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<BF16>&,
+                       const HostIntegers&, cudaStream_t);
 
 }  // namespace attend::cuda

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "../api/place.hpp"
+#include "launch/backward.hpp"
 #include "launch/device.hpp"
 #include "launch/forward.hpp"
 #include "tensor.hpp"
@@ -69,6 +70,18 @@ class Place<Device::cuda> {
     return {Path::mem_efficient, choice.reason + "; " + kNoFlash};
   }
 
+  /// The path for a problem's backward pass on this device.
+  /// @throws unsupported_error if a forced path can't take it.
+  Choice choose_backward(const Problem& problem, const Options& options,
+                         std::optional<Path> forced) const {
+    const Capability capability = cuda::capability(current_.device());
+    const Choice choice = attend::choose(problem, options, capability, forced);
+    if (choice.path != Path::flash) return choice;
+    if (forced || PathOverride::current())
+      throw unsupported_error("path flash was forced and cannot run", {kNoFlashBackward});
+    return {Path::mem_efficient, choice.reason + "; " + kNoFlashBackward};
+  }
+
   /// Gives a result its extents; its elements have no particular value.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {
@@ -82,10 +95,6 @@ class Place<Device::cuda> {
     static_assert(!V::kHasScoreMod && !V::kHasMaskMod,
                   "score_mod and mask_mod are code, which kernels need at compile time: include "
                   "attend/cuda.cuh in a .cu file and call attend::cuda::launch_forward");
-    const auto on_host = [&](const BatchIntegers& given, std::int64_t count) {
-      return given.given() && given.device() == Device::host ? count : 0;
-    };
-    const BatchIntegers& shifts = call.causal.shifts();
     using Element = cuda::Stored<T>;
     cuda::forward<Element>(path, problem, variant,
                            {.q = cuda::stored<const Element>(tensors.q),
@@ -93,12 +102,44 @@ class Place<Device::cuda> {
                             .v = cuda::stored<const Element>(tensors.v),
                             .out = cuda::stored<Element>(tensors.out),
                             .lse = tensors.lse},
-                           {.offsets = on_host(shifts, shifts.size()),
-                            .key_lengths = on_host(call.key_lengths, problem.batch)},
-                           stream_.get());
+                           on_host(call), stream_.get());
+  }
+
+  /// Starts the kernels of a path's backward pass.
+  template <class T, class V>
+  void backward(Path path, const Problem& problem, const V& variant,
+                const BackwardTensors<T>& tensors, const Call<T>& call) const {
+    static_assert(!V::kHasScoreMod && !V::kHasMaskMod,
+                  "score_mod and mask_mod are code, which kernels need at compile time: include "
+                  "attend/cuda.cuh in a .cu file and call attend::cuda::launch_backward");
+    using Element = cuda::Stored<T>;
+    cuda::backward<Element>(path, problem, variant,
+                            {.q = cuda::stored<const Element>(tensors.q),
+                             .k = cuda::stored<const Element>(tensors.k),
+                             .v = cuda::stored<const Element>(tensors.v),
+                             .out = cuda::stored<const Element>(tensors.out),
+                             .lse = tensors.lse,
+                             .grad_out = cuda::stored<const Element>(tensors.grad_out),
+                             .grad_lse = tensors.grad_lse,
+                             .dq = cuda::stored<Element>(tensors.dq),
+                             .dk = cuda::stored<Element>(tensors.dk),
+                             .dv = cuda::stored<Element>(tensors.dv),
+                             .dbias = tensors.dbias,
+                             .dsink = tensors.dsink},
+                            on_host(call), stream_.get());
   }
 
  private:
+  // Which of a call's integers lie on the host.
+  template <class T>
+  static cuda::HostIntegers on_host(const Call<T>& call) {
+    const auto count = [](const BatchIntegers& given) {
+      return given.given() && given.device() == Device::host ? given.size() : 0;
+    };
+    return {.offsets = count(call.causal.shifts()), .key_lengths = count(call.key_lengths)};
+  }
+
+  static constexpr const char* kNoFlashBackward = "this version has no flash backward kernel";
   static constexpr const char* kNoFlash = "this version has no flash kernel";
 
   cuda::CurrentDevice current_;

@@ -70,4 +70,19 @@ __device__ void add_weighted(Real (&rO)[ScalarPart::kRows][Columns], const TileP
   }
 }
 
+/// rO += sP^T sV for the queries of sV, which are rows of sP.
+template <Values values, class Real, class TileP, class TileV>
+__device__ void add_weighted_transposed(Real (&rO)[ScalarPart::kRows][ScalarPart::kColumns],
+                                        TileP& sP, const TileV& sV) {
+#pragma unroll 2
+  for (int k = 0; k < TileV::kRows; ++k) {
+    const Quad<Real> v = sV.quad(k, ScalarPart::quad_column(0));
+    for (int r = 0; r < ScalarPart::kRows; ++r) {
+      const Real p = sP.at(k, ScalarPart::row(r));
+      if (values == Values::any && is_excluded(p)) continue;
+      for (int c = 0; c < ScalarPart::kColumns; ++c) rO[r][c] += p * v.at[c];
+    }
+  }
+}
+
 }  // namespace attend::cuda

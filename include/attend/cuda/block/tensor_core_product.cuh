@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../arch/ldmatrix.cuh"
+#include "../arch/mma.cuh"
+#include "../arch/warp.cuh"
+#include "../tile/excluded.cuh"
+#include "../tile/half_tile.cuh"
+
+/// @file
+/// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each.
+
+namespace attend::cuda {
+
+/// The part of a 64-row tile that one thread holds: rows g and g + 8 of its warp, and two
+/// neighbouring columns of each eight.
+struct TensorCorePart {
+  static constexpr int kThreads = 128;
+  static constexpr int kRows = 2;      ///< rows of one thread
+  static constexpr int kRowLanes = 4;  ///< threads that share a row
+
+  static __device__ int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
+  static __device__ int first_row() { return static_cast<int>(threadIdx.x) / kWarp * 16; }
+  /// The n-th row of this thread.
+  static __device__ int row(int n) { return first_row() + lane() / 4 + 8 * n; }
+  /// The n-th column of this thread.
+  static __device__ int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }
+  /// The n-th column of this thread, of outputs.
+  static __device__ int out_column(int n) { return column(n); }
+};
+
+/// The product with columns c, c + 1 (of this thread) of rows g, g + 8.
+template <int Columns, class T>
+__device__ inline void add_product(float (&sum)[TensorCorePart::kRows][Columns], int c,
+                                   const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], T) {
+  float d[4] = {sum[0][c], sum[0][c + 1], sum[1][c], sum[1][c + 1]};
+  mma_m16n8k16(d, a, b, T{});
+  sum[0][c] = d[0], sum[0][c + 1] = d[1], sum[1][c] = d[2], sum[1][c + 1] = d[3];
+}
+
+/// rS += sA sB^T. A's fragment: rows g, g + 8; octets 2k, 2k + 1. B's: its rows are the result's
+/// columns, and what ldmatrix reads.
+template <int Columns, class TileA, class TileB, class T>
+__device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], TileA& sA, TileB& sB,
+                                 T) {
+  const int lane = TensorCorePart::lane();
+#pragma unroll 2
+  for (int k = 0; k < TileA::kColumns / 16; ++k) {
+    std::uint32_t a[4];
+    ldmatrix_x4(a, &sA.octet(TensorCorePart::first_row() + lane % 16, 2 * k + lane / 16));
+#pragma unroll
+    for (int n = 0; n < TileB::kRows / 16; ++n) {
+      // Matrices: rows 0-7 of B at octets 2k and 2k + 1, then rows 8-15.
+      std::uint32_t b[4];
+      ldmatrix_x4(b, &sB.octet(16 * n + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+      add_product(rS, 4 * n, a, {b[0], b[1]}, T{});
+      add_product(rS, 4 * n + 2, a, {b[2], b[3]}, T{});
+    }
+  }
+}
+
+/// rO += rP sB, no number of B being infinite or NaN. A thread's scores are the fragment of A.
+template <int OutColumns, int Columns, class Tile, class T>
+__device__ void add_products(float (&rO)[TensorCorePart::kRows][OutColumns],
+                             const float (&rP)[TensorCorePart::kRows][Columns], Tile& sB, T) {
+  const int lane = TensorCorePart::lane();
+#pragma unroll
+  for (int k = 0; k < Tile::kRows / 16; ++k) {
+    std::uint32_t a[4];
+    for (int x = 0; x < 4; ++x) {
+      const int c = 4 * k + x / 2 * 2;
+      a[x] = packed(rP[x % 2][c], rP[x % 2][c + 1], T{});
+    }
+#pragma unroll
+    for (int n = 0; n < Tile::kColumns / 16; ++n) {
+      // Matrices: rows 0-7 and 8-15 at octet 2n, then at octet 2n + 1; transposed, as B's rows are
+      // what is summed over.
+      std::uint32_t b[4];
+      ldmatrix_x4_trans(b, &sB.octet(16 * k + lane % 16, 2 * n + lane / 16));
+      add_product(rO, 4 * n, a, {b[0], b[1]}, T{});
+      add_product(rO, 4 * n + 2, a, {b[2], b[3]}, T{});
+    }
+  }
+}
+
+/// The same by multiply-add, leaving excluded pairs out one by one. Only a warp's own rows of
+/// `staged` are used.
+template <int OutColumns, int Columns, class Staged, class Tile>
+__device__ void add_selected(float (&rO)[TensorCorePart::kRows][OutColumns],
+                             const float (&rP)[TensorCorePart::kRows][Columns], Staged& staged,
+                             Tile& sB) {
+  using Part = TensorCorePart;
+  __syncwarp();
+  for (int r = 0; r < Part::kRows; ++r)
+    for (int c = 0; c < Columns; ++c) staged.at(Part::row(r), Part::column(c)) = rP[r][c];
+  __syncwarp();
+#pragma unroll 1
+  for (int key = 0; key < Tile::kRows; ++key)
+#pragma unroll
+    for (int r = 0; r < Part::kRows; ++r) {
+      const float p = staged.at(Part::row(r), key);
+      if (is_excluded(p)) continue;
+#pragma unroll
+      for (int c = 0; c < OutColumns; ++c) rO[r][c] += p * to_real(sB.at(key, Part::out_column(c)));
+    }
+  __syncwarp();
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/backward_tensors.hpp"
+#include "../arch/shared_memory.cuh"
+#include "../block/gradient_tile.cuh"
+#include "../block/scalar_gradient_engine.cuh"
+#include "../block/tile_gradients.cuh"
+#include "../tile/rows.cuh"
+
+/// @file
+/// The memory-efficient kernels' gradients: scores are computed anew, tile by tile, from q, k and
+/// the log-sum-exp (Dao et al., "FlashAttention", 2022, algorithm 4; Dao, "FlashAttention-2", 2023,
+/// section 3.1.2). Each gradient has blocks of its own that go through the scores it depends on, so
+/// that sums have one order. An engine computes the products; any head dims, any variant.
+
+namespace attend::cuda {
+
+/// What the kernels compute from, besides sizes and a variant whose scale is 1.
+template <class T>
+struct GradientCall {
+  RealOf<T> scale;                         ///< of the dot products
+  BackwardTensors<T> tensors;              ///< what is read and written
+  View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
+};
+
+/// Shared memory of a block that looks at `QueryCount` queries at a time.
+template <class Engine, class V, int QueryCount>
+struct GradientShared {
+  GradientRow<V> queries[QueryCount];
+  typename Engine::Shared engine;
+};
+
+/// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
+/// row's first element, or null.
+template <class Engine, class To>
+__device__ void store_gradient(const typename Engine::Output& rO, typename Engine::Real factor,
+                               std::int64_t column, std::int64_t columns, std::int64_t stride,
+                               To to) {
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r) {
+    auto* const row = to(Engine::row(r));
+    if (row == nullptr) continue;
+#pragma unroll
+    for (int c = 0; c < Engine::kOutColumns; ++c) {
+      const std::int64_t at = column + Engine::out_column(c);
+      if (at < columns) store(row[at * stride], factor * rO[r][c]);
+    }
+  }
+}
+
+/// dQ = dS K. One block per tile of queries and part of the head dim.
+template <class Engine, class V>
+__global__ void __launch_bounds__(Engine::kThreads)
+    query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  using T = typename Engine::Element;
+  constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
+  auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
+  const BackwardTensors<T>& t = call.tensors;
+
+  const std::int64_t tiles = (problem.len_q * problem.group() + kRows - 1) / kRows;
+  const GradientBlock block(problem, tiles, problem.head_dim, Engine::kWidth);
+  const QueryRows rows{block.b, block.h_kv * problem.group(), problem.group()};
+  const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
+  const auto keys = rows.keys(problem, variant, first, kRows);
+  rows.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  __syncthreads();
+  const auto gQ = rows_of(shared.queries, t.q), gdO = rows_of(shared.queries, t.grad_out);
+
+  typename Engine::Output rdQ = {};
+  bool there = false;
+  for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
+    const auto gK = rows_from(t.k.inner(block.b, block.h_kv), j, keys.any.end);
+    const auto gV = rows_from(t.v.inner(block.b, block.h_kv), j, keys.any.end);
+    typename Engine::Scores rS, rG;
+    const Values of_k = Engine::dot_products(rS, shared.engine, Factor::keys, gQ, row_layout(t.q),
+                                             gK, row_layout(t.k), there);
+    Engine::dot_products(rG, shared.engine, Factor::values, gdO, row_layout(t.grad_out), gV,
+                         row_layout(t.v), there);
+    there = true;
+    tile_gradients<Engine, Queries::rows>(rS, rG, shared.engine, variant, call.scale,
+                                          shared.queries, j, keys.cover(j, j + kColumns));
+    Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, row_layout(t.k),
+                         block.column);
+  }
+  store_gradient<Engine>(rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3),
+                         [&](int n) -> T* {
+                           const GradientRow<V>& row = shared.queries[n];
+                           return row.exists() ? t.dq.address(row.b, row.h, row.i) : nullptr;
+                         });
+}
+
+/// dV = P^T dO and dK = dS^T Q. One block per tile of keys, and part of the head dims; tiles lie
+/// transposed, so that keys are rows.
+template <class Engine, class V>
+__global__ void __launch_bounds__(Engine::kThreads)
+    key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  using T = typename Engine::Element;
+  constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
+  // Of queries there are two tiles, in turn: one is filled while threads may still read the other.
+  auto& shared = dynamic_shared<GradientShared<Engine, V, 2 * kColumns>>();
+  const BackwardTensors<T>& t = call.tensors;
+
+  const std::int64_t width =
+      problem.head_dim > problem.head_dim_v ? problem.head_dim : problem.head_dim_v;
+  const GradientBlock block(problem, (problem.len_k + kRows - 1) / kRows, width, Engine::kWidth);
+  const QueryRows rows{block.b, block.h_kv * problem.group(), problem.group()};
+  const std::int64_t j = block.tile * kRows;
+  const std::int64_t end = j + kRows < problem.len_k ? j + kRows : problem.len_k;
+  const auto gK = rows_from(t.k.inner(block.b, block.h_kv), j);
+  const auto gV = rows_from(t.v.inner(block.b, block.h_kv), j);
+  const bool every_tile = variant.empty_row == EmptyRow::uniform;
+
+  typename Engine::Output rdK = {}, rdV = {};
+  bool there = false;
+  GradientRow<V>* sQueries = shared.queries;
+  for (std::int64_t first = 0; first < rows.count(problem); first += kColumns) {
+    const auto keys = rows.keys(problem, variant, first, kColumns);
+    if (!keys.touch(j, end) && !every_tile) continue;
+    sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
+    rows.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, first);
+    const auto gQ = rows_of(sQueries, t.q), gdO = rows_of(sQueries, t.grad_out);
+
+    typename Engine::Scores rS, rG;
+    const Values of_q = Engine::dot_products(rS, shared.engine, Factor::keys, gK, row_layout(t.k),
+                                             gQ, row_layout(t.q), there);
+    const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV,
+                                              row_layout(t.v), gdO, row_layout(t.grad_out), there);
+    there = true;
+    tile_gradients<Engine, Queries::columns>(rS, rG, shared.engine, variant, call.scale, sQueries,
+                                             j, keys.cover(j, end));
+    if (block.column < problem.head_dim_v)
+      Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO,
+                           row_layout(t.grad_out), block.column);
+    if (block.column < problem.head_dim)
+      Engine::add_weighted(rdK, rG, shared.engine, Factor::keys, of_q, gQ, row_layout(t.q),
+                           block.column);
+  }
+  const auto row_to = [&](const View<T, 4>& to) {
+    return [&, to](int n) -> T* {
+      return j + n < end ? to.address(block.b, block.h_kv, j + n) : nullptr;
+    };
+  };
+  store_gradient<Engine>(rdK, call.scale, block.column, problem.head_dim, t.dk.stride(3),
+                         row_to(t.dk));
+  store_gradient<Engine>(rdV, 1, block.column, problem.head_dim_v, t.dv.stride(3), row_to(t.dv));
+}
+
+/// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
+/// was broadcast. One block per tile of the bias.
+template <class Engine, class V>
+__global__ void __launch_bounds__(Engine::kThreads)
+    bias_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  using T = typename Engine::Element;
+  constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
+  auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
+  const BackwardTensors<T>& t = call.tensors;
+  const auto& dbias = t.dbias;
+
+  // An axis of the bias' that is 1 is summed over: all of the problem's is this block's.
+  const auto own = [&](int axis, std::int64_t from, std::int64_t count, std::int64_t all) {
+    return dbias.extent(axis) == 1 ? KeyRange{0, all}
+                                   : KeyRange{from, from + count < all ? from + count : all};
+  };
+  const std::int64_t across = (dbias.extent(3) + kColumns - 1) / kColumns;
+  const std::int64_t down = (dbias.extent(2) + kRows - 1) / kRows;
+  const std::int64_t own_i = blockIdx.x / across % down * kRows,
+                     own_j = blockIdx.x % across * kColumns;
+  const std::int64_t head = blockIdx.x / across / down;
+  const std::int64_t own_b = head / dbias.extent(1), own_h = head % dbias.extent(1);
+  const KeyRange batch = own(0, own_b, 1, problem.batch), heads = own(1, own_h, 1, problem.heads);
+  const KeyRange queries = own(2, own_i, kRows, problem.len_q);
+  const KeyRange own_keys = own(3, own_j, kColumns, problem.len_k);
+
+  typename Engine::Scores rB = {};
+  for (std::int64_t b = batch.begin; b < batch.end; ++b)
+    for (std::int64_t h = heads.begin; h < heads.end; ++h)
+      for (std::int64_t i = queries.begin; i < queries.end; i += kRows) {
+        const QueryRows rows{b, h, 1};
+        const auto keys = rows.keys(problem, variant, i, kRows);
+        __syncthreads();
+        rows.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, i);
+        __syncthreads();
+        const auto gQ = rows_of(shared.queries, t.q), gdO = rows_of(shared.queries, t.grad_out);
+        bool there = false;
+        for (std::int64_t j = own_keys.begin; j < own_keys.end; j += kColumns) {
+          if (!keys.touch(j, j + kColumns)) continue;
+          const auto gK = rows_from(t.k.inner(b, problem.head_kv(h)), j);
+          const auto gV = rows_from(t.v.inner(b, problem.head_kv(h)), j);
+          typename Engine::Scores rS, rG;
+          Engine::dot_products(rS, shared.engine, Factor::keys, gQ, row_layout(t.q), gK,
+                               row_layout(t.k), there);
+          Engine::dot_products(rG, shared.engine, Factor::values, gdO, row_layout(t.grad_out), gV,
+                               row_layout(t.v), there);
+          there = true;
+          tile_gradients<Engine, Queries::rows, GradientBy::score>(
+              rS, rG, shared.engine, variant, call.scale, shared.queries, j, false);
+          for (int r = 0; r < Engine::kRows; ++r)
+            for (int c = 0; c < Engine::kColumns; ++c) rB[r][c] += rG[r][c];
+        }
+      }
+
+  auto& sB = Engine::staged(shared.engine, 1);
+  __syncthreads();
+  for (int r = 0; r < Engine::kRows; ++r)
+    for (int c = 0; c < Engine::kColumns; ++c) sB.at(Engine::row(r), Engine::column(c)) = rB[r][c];
+  __syncthreads();
+  // Rows or columns of the tile that stand for one element of the bias are summed.
+  const int sum_rows = dbias.extent(2) == 1 ? kRows : 1;
+  const int sum_columns = dbias.extent(3) == 1 ? kColumns : 1;
+  for (int n = static_cast<int>(threadIdx.x); n < kRows * kColumns; n += Engine::kThreads) {
+    const int row = n / kColumns, column = n % kColumns;
+    if (own_i + row >= dbias.extent(2) || own_j + column >= dbias.extent(3)) continue;
+    typename Engine::Real sum = 0;
+    for (int r = row; r < row + sum_rows; ++r)
+      for (int c = column; c < column + sum_columns; ++c) sum += sB.at(r, c);
+    dbias(own_b, own_h, own_i + row, own_j + column) = sum;
+  }
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../kernel/row_gradients.cuh"
+#include "launch.cuh"
+#include "memory.hpp"
+
+/// @file
+/// What every backward pass begins with.
+
+namespace attend::cuda {
+
+/// The states of all rows, on the device.
+template <class Real>
+struct RowGradients {
+  Memory memory;                        ///< theirs
+  View<RowGradient<Real>, 3> states{};  ///< (b h i)
+};
+
+/// Computes them, and the sinks' gradient, if it is wanted.
+template <class T, class V>
+RowGradients<RealOf<T>> launch_row_gradients(const Problem& problem, const V& variant,
+                                             const BackwardTensors<T>& tensors,
+                                             cudaStream_t stream) {
+  using Real = RealOf<T>;
+  const std::int64_t count = problem.batch * problem.heads * problem.len_q;
+  RowGradients<Real> rows{Memory(static_cast<std::size_t>(count) * sizeof(RowGradient<Real>),
+                                 Stream::borrowed(stream))};
+  rows.states = {static_cast<RowGradient<Real>*>(rows.memory.data()),
+                 {problem.batch, problem.heads, problem.len_q}};
+  launch("row_gradients", row_gradients<T, V>,
+         {(count + kRowWarps - 1) / kRowWarps, kRowWarps * kWarp}, stream, problem, variant,
+         tensors, rows.states);
+  if (tensors.dsink)
+    launch("sink_gradient", sink_gradient<V>, {tensors.dsink.size(), kSinkThreads}, stream, problem,
+           variant, rows.states, tensors.dsink);
+  return rows;
+}
+
+}  // namespace attend::cuda
