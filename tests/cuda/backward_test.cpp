@@ -18,8 +18,8 @@ void check(Path path, const Case& c) {
   const support::Sample<T> sample(problem, c.layout);
   const cross::IncomingGradients<T> incoming(problem, c.seed + 1);
   const cross::GradientReference<T> reference(problem, incoming);
-  reference.check(cross::run_backward(sample, incoming, problem, c.layout, 1,
-                                      device::backward_path<T>(path)));
+  reference.check(
+      cross::run_backward(sample, incoming, problem, c.layout, 1, device::backward_path<T>(path)));
 }
 
 class MathBackward : public ::testing::TestWithParam<Case> {};
