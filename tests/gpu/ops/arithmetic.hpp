@@ -19,6 +19,9 @@ void decode_half(Decoder& d, Arithmetic op, ptx::Type type);
 /// Integer operations that set or take the carry (.cc, addc, subc, madc).
 void decode_carry(Decoder& d, bool subtracts, bool takes_carry, bool multiplies, ptx::Type type);
 
+/// cvt.pack.
+void decode_integer_pack(Decoder& d);
+
 /// Adds destination 0 and sources 1.. of one type.
 void take_operands(Decoder& d, ptx::Type type, int sources);
 

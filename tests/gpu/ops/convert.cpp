@@ -348,13 +348,13 @@ Run fast_float(const Instruction& in, Type to, Type from) {
 }
 
 void decode_cvt(Decoder& d) {
+  if (d.accept("pack")) return decode_integer_pack(d);
   Instruction& in = d.in();
   take_rounding(d);
   if (d.accept("ftz")) in.flags |= kFtz;
   if (d.accept("satfinite")) in.flags |= kSatFinite;
   if (d.accept("sat")) in.flags |= kSat;
   if (d.accept("relu")) in.flags |= kRelu;
-  if (d.has("pack")) throw Unsupported("cvt.pack");
   const Type to = d.take_type();
   const Type from = d.take_type();
   in.type = to;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "gpu/ops/arithmetic.hpp"
@@ -61,6 +62,54 @@ s32 saturated(s64 x) {
                                                                 : x);
 }
 
+/// .min and .max; .relu cuts off what is negative.
+template <bool least, bool relu, class T>
+T extreme(T a, T b) {
+  const T out = (a < b) == least ? a : b;
+  return relu ? std::max(out, T{0}) : out;
+}
+
+template <class T, bool least>
+Run extreme_run(bool relu) {
+  return relu ? lanewise<T(T, T)>([](T a, T b) { return extreme<least, true>(a, b); })
+              : lanewise<T(T, T)>([](T a, T b) { return extreme<least, false>(a, b); });
+}
+
+/// An operation on the halves of 32-bit words.
+template <class T, class F>
+Run pair_run(F) {
+  return lanewise<u32(u32, u32)>([](u32 a, u32 b) {
+    const auto half = [&](int shift) {
+      const T out = F{}(static_cast<T>(a >> shift), static_cast<T>(b >> shift));
+      return u32{static_cast<u16>(out)} << shift;
+    };
+    return half(0) | half(16);
+  });
+}
+
+template <class T, bool least>
+Run extreme_pair_run(bool relu) {
+  return relu ? pair_run<T>([](T a, T b) { return extreme<least, true>(a, b); })
+              : pair_run<T>([](T a, T b) { return extreme<least, false>(a, b); });
+}
+
+/// .u16x2 and .s16x2
+template <class T>
+void decode_pair(Decoder& d, Arithmetic op) {
+  take_operands(d, ptx::Type::b32, 2);
+  const bool relu = std::is_signed_v<T> && op != Arithmetic::add && d.accept("relu");
+  switch (op) {
+    case Arithmetic::add:
+      return d.set(pair_run<T>([](T a, T b) { return sum(a, b); }), shadow::any_half);
+    case Arithmetic::min:
+      return d.set(extreme_pair_run<T, true>(relu), shadow::any_half);
+    case Arithmetic::max:
+      return d.set(extreme_pair_run<T, false>(relu), shadow::any_half);
+    default:
+      throw Unsupported("no such operation on packed integers");
+  }
+}
+
 template <class T>
 void decode_plain(Decoder& d, Arithmetic op, ptx::Type type) {
   take_operands(d, type, sources_of(op));
@@ -88,9 +137,9 @@ void decode_plain(Decoder& d, Arithmetic op, ptx::Type type) {
     case Arithmetic::rem:
       return d.set(lanewise<T(T, T)>([](T a, T b) { return remainder(a, b); }), shadow::any);
     case Arithmetic::min:
-      return d.set(lanewise<T(T, T)>([](T a, T b) { return a < b ? a : b; }), shadow::any);
+      return d.set(extreme_run<T, true>(std::is_same_v<T, s32> && d.accept("relu")), shadow::any);
     case Arithmetic::max:
-      return d.set(lanewise<T(T, T)>([](T a, T b) { return a < b ? b : a; }), shadow::any);
+      return d.set(extreme_run<T, false>(std::is_same_v<T, s32> && d.accept("relu")), shadow::any);
     case Arithmetic::abs:
       return d.set(lanewise<T(T)>([](T a) { return a < 0 ? difference<T>(0, a) : a; }),
                    shadow::any);
@@ -174,6 +223,10 @@ void decode_integer(Decoder& d, Arithmetic op, ptx::Type type) {
       return decode_plain<u64>(d, op, type);
     case Type::s64:
       return decode_plain<s64>(d, op, type);
+    case Type::u16x2:
+      return decode_pair<u16>(d, op);
+    case Type::s16x2:
+      return decode_pair<s16>(d, op);
     default:
       throw Unsupported("no arithmetic on type ." + std::string(ptx::to_string(type)));
   }

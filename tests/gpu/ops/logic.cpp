@@ -8,24 +8,34 @@ using ptx::Type;
 
 enum class Logic { conjunction, disjunction, exclusive, negation };
 
-/// Predicates: a bit per lane, definedness too.
+/// A predicate: a bit per lane, definedness too.
+struct Bits {
+  u32 value, undefined;
+};
+
+template <Logic op>
+void combine(Warp& w, Ref dst, Bits a, Bits b) {
+  u32 value = ~a.value;
+  u32 undefined = a.undefined;
+  if constexpr (op == Logic::conjunction) {
+    value = a.value & b.value;
+    undefined = (a.undefined & (b.undefined | b.value)) | (b.undefined & a.value);
+  } else if constexpr (op == Logic::disjunction) {
+    value = a.value | b.value;
+    undefined = (a.undefined & (b.undefined | ~b.value)) | (b.undefined & ~a.value);
+  } else if constexpr (op == Logic::exclusive) {
+    value = a.value ^ b.value;
+    undefined = a.undefined | b.undefined;
+  }
+  w.set_predicate(dst, value);
+  w.set_defined(dst, w.active);
+  w.undefine(dst, undefined & w.active);
+}
+
 template <Logic op>
 void predicate_run(Warp& w, const Instruction& in) {
-  const u32 a = w.predicate(in.src[0]);
-  const u32 ua = w.undefined(in.src[0]);
-  u32 value = ~a;
-  u32 undefined = ua;
-  if constexpr (op != Logic::negation) {
-    const u32 b = w.predicate(in.src[1]);
-    const u32 ub = w.undefined(in.src[1]);
-    value = op == Logic::conjunction ? a & b : op == Logic::disjunction ? a | b : a ^ b;
-    undefined = op == Logic::conjunction   ? (ua & (ub | b)) | (ub & a)
-                : op == Logic::disjunction ? (ua & (ub | ~b)) | (ub & ~a)
-                                           : ua | ub;
-  }
-  w.set_predicate(in.dst[0], value);
-  w.set_defined(in.dst[0], w.active);
-  w.undefine(in.dst[0], undefined & w.active);
+  const auto bits = [&](const Ref& r) { return Bits{w.predicate(r), w.undefined(r)}; };
+  combine<op>(w, in.dst[0], bits(in.src[0]), bits(in.src[in.src_count - 1]));
 }
 
 template <Logic op, class T>
@@ -94,12 +104,35 @@ void lop3_run(Warp& w, const Instruction& in) {
   commit(w, in.dst[0], out);
 }
 
+/// lop3.and and lop3.or: d, and the predicate (d != 0) and|or q.
+template <bool conjunction>
+void lop3_predicate_run(Warp& w, const Instruction& in) {
+  u32 doubtful = 0;
+  for (int i = 0; i < 3; ++i) doubtful |= w.undefined(in.src[i]);
+  w.set_defined(in.dst[0], w.active);
+  if ((doubtful & w.active) != 0) shadow::lop3(w, in);
+  lop3_run(w, in);
+  u32 nonzero = 0, unknown = 0;
+  for (u32 lane = 0; lane < 32; ++lane) {
+    const u32 value = w.words(in.dst[0])[lane];
+    const auto undefined = static_cast<u32>(w.undefined_bits(in.dst[0], lane));
+    if (value != 0) nonzero |= 1u << lane;
+    if (undefined != 0 && (value & ~undefined) == 0) unknown |= 1u << lane;
+  }
+  combine<conjunction ? Logic::conjunction : Logic::disjunction>(
+      w, in.dst[1], {nonzero, unknown}, {w.predicate(in.src[3]), w.undefined(in.src[3])});
+}
+
 void decode_lop3(Decoder& d) {
-  if (d.has("and") || d.has("or")) throw Unsupported("lop3 with a predicate");
+  const int predicate = d.accept_one({"and", "or"});
   d.expect("b32");
   take_operands(d, Type::b32, 3);
   d.in().mode = static_cast<u8>(d.literal(4));
-  d.set(lop3_run, shadow::lop3);
+  if (predicate < 0) return d.set(lop3_run, shadow::lop3);
+  if (d.operand(0).second < 0) throw Unsupported("expected d|p");
+  d.dst_ref(d.predicate(d.operand(0).second));
+  d.src(5, Type::pred);
+  d.set(predicate == 0 ? lop3_predicate_run<true> : lop3_predicate_run<false>, nullptr);
 }
 
 template <class T>

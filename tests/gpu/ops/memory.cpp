@@ -14,7 +14,7 @@ using ptx::Operand;
 using ptx::Space;
 using ptx::Type;
 
-enum Flag : u8 { kStrong = 1, kAcquire = 2, kRelease = 4, kNarrow = 8, kVolatile = 16 };
+enum Flag : u8 { kStrong = 1, kAcquire = 2, kRelease = 4, kNarrow = 8, kVolatile = 16, kPair = 32 };
 
 u32 lane_of(u32 set) { return static_cast<u32>(std::countr_zero(set)); }
 
@@ -268,6 +268,11 @@ void take_access(Decoder& d) {
   in.space = d.take_space();
   in.lanes = d.accept("v8") ? 8 : d.accept("v4") ? 4 : d.accept("v2") ? 2 : 1;
   in.type = d.take_type();
+  if (in.type == Type::b128 && in.lanes == 1) {  // as two of 64 bits: aligned as a whole too
+    in.type = Type::b64;
+    in.lanes = 2;
+    in.flags |= kPair;
+  }
   in.bytes = static_cast<u8>(ptx::bytes_of(in.type));
   if (in.bytes == 0 || in.bytes > 8) throw Unsupported("access of this type");
 }
@@ -292,7 +297,9 @@ void decode_ld(Decoder& d) {
     d.dst_any(register_operand);
     if (ptx::bytes_of(d.register_type(register_operand)) == 2) in.flags |= kNarrow;
   };
-  if (to.kind == Operand::Kind::vector) {
+  if ((in.flags & kPair) != 0) {
+    d.dst_pair(to);
+  } else if (to.kind == Operand::Kind::vector) {
     if (to.items.size() != in.lanes) throw Unsupported("vector of another length");
     for (const Operand& item : to.items) add(item);
   } else {
@@ -308,7 +315,9 @@ void decode_st(Decoder& d) {
   in.effect = true;
   take_address(d, 0);
   const Operand& from = d.operand(1);
-  if (from.kind == Operand::Kind::vector) {
+  if ((in.flags & kPair) != 0) {
+    d.src_pair(from);
+  } else if (from.kind == Operand::Kind::vector) {
     if (from.items.size() != in.lanes) throw Unsupported("vector of another length");
     for (const Operand& item : from.items) d.src_any(item, in.type);
   } else {

@@ -41,6 +41,17 @@ void unpack_run(Warp& w, const Instruction& in) {
   }
 }
 
+/// 128 bits, in two halves.
+void move_pair(Warp& w, const Instruction& in) {
+  for (u32 set = w.active; set != 0; set &= set - 1) {
+    const auto lane = static_cast<u32>(std::countr_zero(set));
+    for (int i = 0; i < 2; ++i) {
+      w.set_value(in.dst[i], lane, w.value(in.src[i], lane));
+      w.set_undefined(in.dst[i], lane, w.undefined_bits(in.src[i], lane));
+    }
+  }
+}
+
 /// %clock and its like: steps of the block, so that time passes.
 void clock_run(Warp& w, const Instruction& in) {
   for (u32 set = w.active; set != 0; set &= set - 1) {
@@ -77,6 +88,11 @@ void decode_mov(Decoder& d) {
   }
   if (to.kind == Operand::Kind::vector && from.kind == Operand::Kind::vector) {
     throw Unsupported("mov between vectors");
+  }
+  if (type == Type::b128) {
+    d.dst_pair(to);
+    d.src_pair(from);
+    return d.set(move_pair, nullptr);
   }
   if (to.kind == Operand::Kind::vector) {
     const unsigned bytes = ptx::bytes_of(type) / static_cast<unsigned>(to.items.size());

@@ -57,13 +57,6 @@ void run_unsupported(Warp& warp, const Instruction& in) { run_unsupported_instru
 Decoder::Decoder(const ptx::Module& module, const ptx::Function& source, const Symbols& symbols,
                  Function& out, std::uint32_t shared_start)
     : module_(module), source_(source), symbols_(symbols), out_(out), shared_end_(shared_start) {
-  for (const ptx::Register& r : source.registers) {
-    Ref ref;
-    ref.unit = static_cast<std::uint32_t>(places_.size());
-    ref.wide = is_wide(r.type);
-    ref.predicate = r.type == Type::pred;
-    places_.push_back(ref);
-  }
   lay_out_locals();
 }
 
@@ -147,8 +140,7 @@ void Decoder::run() {
     at += in.dst_count + in.src_count;
     in.function = &out_;
   }
-  // places_ of the virtual registers tell the allocator their kinds through the references
-  allocate_registers(out_, static_cast<std::uint32_t>(places_.size()));
+  allocate_registers(out_, virtuals_);
 }
 
 void Decoder::decode(const ptx::Statement& statement) {
@@ -158,6 +150,7 @@ void Decoder::decode(const ptx::Statement& statement) {
   }
   decode(*this);
   check_modifiers();
+  if (dsts_.size() > 255 || srcs_.size() > 255) throw Unsupported("too many operands");
   if (instruction_.run == nullptr) throw Unsupported("no such form of this instruction");
 }
 
@@ -215,9 +208,25 @@ Type Decoder::register_type(const Operand& operand) const {
   return source_.registers[static_cast<std::size_t>(operand.reg)].type;
 }
 
-Ref Decoder::reg(std::int32_t index) const { return places_[static_cast<std::size_t>(index)]; }
+std::pair<Ref, Ref> Decoder::pair_of(std::int32_t index) {
+  const auto [it, inserted] = registers_.try_emplace(index);
+  if (inserted) {
+    const Type type = source_.registers[static_cast<std::size_t>(index)].type;
+    const bool is_pair = type == Type::b128;
+    it->second.first = fresh(is_wide(type) || is_pair, type == Type::pred);
+    if (is_pair) it->second.second = fresh(true, false);
+  }
+  return it->second;
+}
 
-Ref Decoder::predicate(std::int32_t index, bool negated) const {
+Ref Decoder::reg(std::int32_t index) {
+  if (source_.registers[static_cast<std::size_t>(index)].type == Type::b128) {
+    throw Unsupported("a 128-bit register can't stand here");
+  }
+  return pair_of(index).first;
+}
+
+Ref Decoder::predicate(std::int32_t index, bool negated) {
   Ref ref = reg(index);
   if (!ref.predicate) throw Unsupported("expected a predicate");
   ref.negated = negated;
@@ -226,10 +235,9 @@ Ref Decoder::predicate(std::int32_t index, bool negated) const {
 
 Ref Decoder::fresh(bool wide, bool predicate) {
   Ref ref;
-  ref.unit = static_cast<std::uint32_t>(places_.size());
+  ref.unit = virtuals_++;
   ref.wide = wide;
   ref.predicate = predicate;
-  places_.push_back(ref);
   return ref;
 }
 
@@ -346,6 +354,28 @@ void Decoder::src_any(const Operand& operand, Type type) {
     srcs_.push_back(ref);
   } else {
     src(operand, type);
+  }
+}
+
+void Decoder::dst_pair(const Operand& operand) {
+  if (operand.kind == Operand::Kind::vector && operand.items.size() == 2) {
+    for (const Operand& item : operand.items) dst(item, Type::b64);
+  } else if (operand.kind == Operand::Kind::reg && register_type(operand) == Type::b128) {
+    const auto [low, high] = pair_of(operand.reg);
+    dsts_.insert(dsts_.end(), {low, high});
+  } else {
+    throw Unsupported("expected 128 bits as destination");
+  }
+}
+
+void Decoder::src_pair(const Operand& operand) {
+  if (operand.kind == Operand::Kind::vector && operand.items.size() == 2) {
+    for (const Operand& item : operand.items) src(item, Type::b64);
+  } else if (operand.kind == Operand::Kind::reg && register_type(operand) == Type::b128) {
+    const auto [low, high] = pair_of(operand.reg);
+    srcs_.insert(srcs_.end(), {low, high});
+  } else {
+    throw Unsupported("expected 128 bits as source");
   }
 }
 

@@ -82,8 +82,11 @@ class Decoder {
   void src_ref(Ref ref) { srcs_.push_back(ref); }
   Ref last_dst() const { return dsts_.back(); }
   Ref last_src() const { return srcs_.back(); }
+  /// 128 bits: a register of that size, or {a, b} of two 64-bit ones; adds two references.
+  void dst_pair(const ptx::Operand& operand);
+  void src_pair(const ptx::Operand& operand);
   /// The predicate q of operand p|q, or of a plain predicate operand.
-  Ref predicate(std::int32_t reg, bool negated = false) const;
+  Ref predicate(std::int32_t reg, bool negated = false);
   /// The condition code register of add.cc and its like.
   Ref carry();
   /// A source that holds the same value in all lanes.
@@ -112,9 +115,10 @@ class Decoder {
   void decode(const ptx::Statement& statement);
   void finish(const ptx::Statement& statement);
   void check_modifiers() const;
-  Ref reg(std::int32_t index) const;
+  Ref reg(std::int32_t index);
+  std::pair<Ref, Ref> pair_of(std::int32_t index);
   Ref special(std::string_view name);
-  Ref special_slot(Special special, std::uint64_t addend, bool wide);
+  Ref special_slot(Special special, std::uint64_t addend, bool wide, bool predicate = false);
   Ref fresh(bool wide, bool predicate);
   Ref symbol_value(const ptx::Operand& operand, bool wide);
 
@@ -140,7 +144,8 @@ class Decoder {
   std::vector<std::string_view> modifiers_;
   std::vector<Ref> dsts_, srcs_;
   std::vector<Pending> pending_;
-  std::vector<Ref> places_;  ///< virtual registers: width and kind by unit
+  std::map<std::int32_t, std::pair<Ref, Ref>> registers_;  ///< that were named; halves of 128 bits
+  std::uint32_t virtuals_ = 0;                             ///< places that were given
 };
 
 /// Gives the virtual registers of a decoded function places, so that those not alive at the same

@@ -57,11 +57,11 @@ constexpr std::array kSpecials = {
 
 }  // namespace
 
-Ref Decoder::special_slot(Special special, std::uint64_t addend, bool wide) {
+Ref Decoder::special_slot(Special special, std::uint64_t addend, bool wide, bool predicate) {
   const std::pair key{static_cast<int>(special) * 2 + (wide ? 1 : 0), addend};
   const auto [it, inserted] = special_slots_.try_emplace(key);
   if (inserted) {
-    it->second = fresh(wide, false);
+    it->second = fresh(wide, predicate);
     out_.specials.push_back({special, it->second, addend});
   }
   return it->second;
@@ -78,13 +78,7 @@ Ref Decoder::special(std::string_view name) {
     return special_slot(Special::envreg, number, false);
   }
   if (name == "%is_explicit_cluster") {
-    const Ref ref = special_slot(Special::is_explicit_cluster, 0, false);
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (places_[i].unit == ref.unit) places_[i].predicate = true;
-    }
-    Ref as_predicate = ref;
-    as_predicate.predicate = true;
-    return as_predicate;
+    return special_slot(Special::is_explicit_cluster, 0, false, true);
   }
   throw Unsupported("unknown special register " + std::string(name));
 }

@@ -4,6 +4,12 @@
 #include "gpu/ptx/parser.hpp"
 
 namespace gpu::ptx {
+namespace {
+
+constexpr std::int32_t kMostRegisters = 1 << 20;  // of a function
+constexpr std::size_t kDeepest = 200;             // blocks within blocks
+
+}  // namespace
 
 void BodyReader::read_body(Function& function, Module& module) {
   function_ = &function;
@@ -15,6 +21,7 @@ void BodyReader::read_body(Function& function, Module& module) {
 }
 
 void BodyReader::read_block() {
+  if (scopes_.size() == kDeepest) fail("blocks are nested too deeply");
   scopes_.emplace_back();
   while (!at("}")) {
     if (peek().kind == Token::Kind::end) fail("function without end: expected '}'");
@@ -88,7 +95,7 @@ void BodyReader::read_registers() {
     const auto first = static_cast<std::int32_t>(registers.size());
     if (accept("<")) {
       const std::int64_t count = take_integer("a count");
-      if (count < 0 || count > 10'000'000) fail("register count out of range");
+      if (count < 0 || count > kMostRegisters - first) fail("register count out of range");
       expect(">");
       scopes_.back().ranges[name] = {first, static_cast<std::int32_t>(count)};
       registers.resize(registers.size() + static_cast<std::size_t>(count), {name, type});
@@ -262,7 +269,10 @@ Operand BodyReader::read_address() {
   }());
   while (at("+") || at("-")) operand.bits += static_cast<std::uint64_t>(take_integer("an offset"));
   operand.bits += operand.items[0].kind == Operand::Kind::symbol ? operand.items[0].bits : 0;
-  while (accept(",")) operand.items.push_back(read_operand());
+  while (accept(",")) {
+    if (at("[")) fail("an address within an address");
+    operand.items.push_back(read_operand());
+  }
   expect("]");
   return operand;
 }
@@ -271,6 +281,7 @@ Operand BodyReader::read_group(Operand::Kind kind, std::string_view close) {
   Operand operand;
   operand.kind = kind;
   while (!accept(close)) {
+    if (at("[") || at("{") || at("(")) fail("a group within a group of operands");
     operand.items.push_back(read_operand());
     if (!at(close)) expect(",");
   }

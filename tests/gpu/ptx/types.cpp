@@ -19,6 +19,7 @@ constexpr std::array kTypes = {
     TypeRow{"u32", Type::u32, 4},       TypeRow{"u64", Type::u64, 8},
     TypeRow{"s8", Type::s8, 1},         TypeRow{"s16", Type::s16, 2},
     TypeRow{"s32", Type::s32, 4},       TypeRow{"s64", Type::s64, 8},
+    TypeRow{"u16x2", Type::u16x2, 4},   TypeRow{"s16x2", Type::s16x2, 4},
     TypeRow{"f16", Type::f16, 2},       TypeRow{"f16x2", Type::f16x2, 4},
     TypeRow{"bf16", Type::bf16, 2},     TypeRow{"bf16x2", Type::bf16x2, 4},
     TypeRow{"tf32", Type::tf32, 4},     TypeRow{"f32", Type::f32, 4},

@@ -96,6 +96,60 @@ TEST(Float, ApproximationsStayWithinTheirBounds) {
   EXPECT_EQ(single("rcp.approx.ftz.f32 %f20, %f0;", 0.0f), HUGE_VALF);
 }
 
+/// f16 and bf16 have bounds of their own; the halves of a pair are moved apart from each other.
+TEST(Half, ApproximationsStayWithinTheirBounds) {
+  struct Row {
+    const char* code;
+    bool bf16;
+    double (*exact)(double);
+    double relative, absolute;
+  };
+  const auto exp2 = [](double x) { return std::exp2(x); };
+  const auto tanh = [](double x) { return std::tanh(x); };
+  const Row rows[] = {
+      {"ex2.approx.f16x2 %r20, %r0;", false, exp2, std::exp2(-9.9), 0},
+      {"ex2.approx.ftz.bf16x2 %r20, %r0;", true, exp2, std::exp2(-7.0), 0},
+      {"tanh.approx.f16x2 %r20, %r0;", false, tanh, 0, std::exp2(-10.987)},
+      {"tanh.approx.bf16x2 %r20, %r0;", true, tanh, 0, std::exp2(-8.0)},
+      {"mov.b32 {%h0, %h1}, %r0; ex2.approx.f16 %h2, %h0; ex2.approx.f16 %h3, %h1;"
+       "mov.b32 %r20, {%h2, %h3};",
+       false, exp2, std::exp2(-9.9), 0},
+  };
+  for (const Row& row : rows) {
+    const auto value = [&](u32 half) {  // of f16: normal numbers, that suffices here
+      const u32 single =
+          row.bf16 ? half << 16 : (half & 0x8000u) << 16 | ((half & 0x7FFFu) + 0x1C000u) << 13;
+      return static_cast<double>(std::bit_cast<float>(single));
+    };
+    const u32 start = row.bf16 ? 0x3E83 : 0x3417;  // 0.256
+    u32 previous = 0;
+    int moved = 0;
+    for (u64 seed = 0; seed < 6; ++seed) {
+      const auto out =
+          results(std::string(row.code) + "cvt.u64.u32 %rd20, %r20;", lanes([&](u32 lane) {
+                    return Words{(start + 7 * lane) << 16 | (start + 5 * lane + 0x80)};
+                  }),
+                  {.seed = seed});
+      u32 all = 0;
+      for (u32 lane = 0; lane < 32; ++lane) {
+        for (const u32 shift : {0u, 16u}) {
+          const u32 in = shift == 0 ? start + 5 * lane + 0x80 : start + 7 * lane;
+          const double exact = row.exact(value(in));
+          const u32 got = static_cast<u32>(out[lane][0]) >> shift & 0xFFFF;
+          EXPECT_NEAR(value(got), exact, std::fabs(exact) * row.relative + row.absolute)
+              << row.code;
+          all = all * 31 + got;
+        }
+      }
+      moved += seed != 0 && all != previous ? 1 : 0;
+      previous = all;
+    }
+    EXPECT_GT(moved, 0) << row.code << " is never perturbed";
+  }
+  EXPECT_EQ(word("ex2.approx.f16x2 %r20, %r0;", 0x7C00FC00), 0x7C000000u);
+  EXPECT_EQ(word("tanh.approx.f16x2 %r20, %r0;", 0x7C00FC00), 0x3C00BC00u);
+}
+
 TEST(Float, Doubles) {
   const auto out = results(
       "mov.b64 %d0, %rd0; mov.b64 %d1, %rd1; fma.rn.f64 %d2, %d0, %d1, %d1; mov.b64 %rd20, %d2;\n"

@@ -98,5 +98,66 @@ TEST(Integer, Conversions) {
   EXPECT_EQ(first("cvt.u16.u32 %h1, %r0; cvt.s32.s16 %r20, %h1;", {0x8000}), 0xFFFF8000u);
 }
 
+TEST(Integer, PackedHalves) {
+  EXPECT_EQ(first("add.u16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0x00000003u);
+  EXPECT_EQ(first("add.s16x2 %r20, %r0, %r1;", {0x7FFF0001, 0x0001FFFF}), 0x80000000u);
+  EXPECT_EQ(first("min.s16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0xFFFF0001u);
+  EXPECT_EQ(first("min.u16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0x00010001u);
+  EXPECT_EQ(first("max.s16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0x00010002u);
+  EXPECT_EQ(first("max.u16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0xFFFF0002u);
+  EXPECT_EQ(first("min.relu.s16x2 %r20, %r0, %r1;", {0xFFFF0001, 0x00010002}), 0x00000001u);
+  EXPECT_EQ(first("max.relu.s16x2 %r20, %r0, %r1;", {0xFFFF8000, 0xFFFE0002}), 0x00000002u);
+  EXPECT_EQ(first("min.relu.s32 %r20, %r0, %r1;", {0xFFFFFFFB, 3}), 0u);
+  EXPECT_EQ(first("max.relu.s32 %r20, %r0, %r1;", {0xFFFFFFFB, 3}), 3u);
+}
+
+TEST(Integer, PacksWithSaturation) {
+  const auto negative = [](int x) { return static_cast<u64>(static_cast<u32>(-x)); };
+  EXPECT_EQ(first("cvt.pack.sat.u16.s32 %r20, %r0, %r1;", {70000, negative(3)}), 0xFFFF0000u);
+  EXPECT_EQ(first("cvt.pack.sat.s16.s32 %r20, %r0, %r1;", {negative(40000), 40000}), 0x80007FFFu);
+  EXPECT_EQ(first("cvt.pack.sat.u8.s32.b32 %r20, %r0, %r1, %r2;", {300, negative(1), 0x12345678}),
+            0x5678FF00u);
+  EXPECT_EQ(first("cvt.pack.sat.s8.s32.b32 %r20, %r0, %r1, %r2;", {negative(129), 127, 0xAAAABBBB}),
+            0xBBBB807Fu);
+  EXPECT_EQ(first("cvt.pack.sat.u4.s32.b32 %r20, %r0, %r1, %r2;", {17, 3, 0x00ABCDEF}),
+            0xABCDEFF3u);
+  EXPECT_EQ(first("cvt.pack.sat.s2.s32.b32 %r20, %r0, %r1, %r2;", {5, negative(7), 1}), 0x16u);
+}
+
+TEST(Integer, LogicThatSetsAPredicateToo) {
+  const auto out = results(
+      "setp.ge.u32 %p2, %r9, 16;\n"
+      "lop3.and.b32 %r20|%p1, %r0, %r1, %r2, 0x80, %p2;\n selp.b64 %rd20, 1, 0, %p1;\n"
+      "lop3.or.b32 _|%p1, %r0, %r1, %r2, 0x80, !%p2;\n selp.b64 %rd21, 1, 0, %p1;\n"
+      "cvt.u64.u32 %rd22, %r20;",
+      lanes([](u32 lane) {
+        return Words{lane, 7, 3};
+      }));
+  for (u32 lane = 0; lane < 32; ++lane) {
+    EXPECT_EQ(out[lane][0], (lane & 3) != 0 && lane >= 16 ? 1u : 0u);
+    EXPECT_EQ(out[lane][1], (lane & 3) != 0 || lane < 16 ? 1u : 0u);
+    EXPECT_EQ(out[lane][2], lane & 3);
+  }
+}
+
+TEST(Moves, OneHundredAndTwentyEightBits) {
+  const auto out = results(
+      ".reg .b128 %q<3>;\n mov.b128 %q0, {%rd0, %rd1};\n mov.b128 %q1, %q0;\n"
+      "mul.wide.u32 %rd10, %r9, 16;\n mov.u64 %rd11, smem;\n add.s64 %rd10, %rd10, %rd11;\n"
+      "st.shared.b128 [%rd10], %q1;\n ld.shared.b128 %q2, [%rd10];\n"
+      "mov.b128 {%rd20, %rd21}, %q2;\n"
+      "ld.global.b128 %q0, [%rd5+16];\n mov.b128 {%rd22, %rd23}, %q0;",
+      lanes([](u32 lane) {
+        return Words{u64{lane} << 40, ~u64{lane}};
+      }));
+  for (u32 lane = 0; lane < 32; ++lane) {
+    EXPECT_EQ(out[lane][0], u64{lane} << 40);
+    EXPECT_EQ(out[lane][1], ~u64{lane});
+    EXPECT_EQ(out[lane][2], u64{5} << 32 | 4);
+    EXPECT_EQ(out[lane][3], u64{7} << 32 | 6);
+  }
+  failure(".reg .b128 %q<3>;\n ld.global.b128 %q0, [%rd5+8];", Fault::misaligned);
+}
+
 }  // namespace
 }  // namespace gpu::test
