@@ -18,7 +18,7 @@ std::size_t round_up(std::size_t value, std::size_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
-std::byte* reserve(std::size_t bytes) {
+std::byte* address_range(std::size_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) throw OutOfMemory("the host has no address range for the emulated memory");
   return static_cast<std::byte*>(p);
@@ -41,9 +41,9 @@ std::string hex(Address address) {
 }  // namespace
 
 Memory::Memory(std::size_t capacity_bytes) : capacity_(capacity_bytes), range_(kRange) {
-  reserved_ = reserve(range_);
-  data_ = reserve(range_);
-  defined_ = reserve(range_);
+  reserved_ = address_range(range_);
+  data_ = address_range(range_);
+  defined_ = address_range(range_);
   next_ = std::size_t{1} << 20;
 }
 
@@ -53,31 +53,69 @@ Memory::~Memory() {
   munmap(defined_, range_);
 }
 
-Address Memory::allocate(std::size_t bytes, std::string name, std::size_t alignment) {
-  const std::lock_guard lock(mutex_);
-  if (bytes > capacity_ || in_use_ > capacity_ - bytes) {
-    throw OutOfMemory("out of device memory: " + std::to_string(bytes) + " bytes asked for, " +
-                      std::to_string(capacity_ - in_use_) + " of " + std::to_string(capacity_) +
-                      " left");
-  }
+/// Finds addresses; the allocation is not live yet.
+Address Memory::place(std::size_t bytes, std::string name, std::size_t alignment) {
+  if (bytes > capacity_) throw OutOfMemory("more than the device's memory asked for");
   alignment = std::max<std::size_t>(alignment, 256);
   const std::size_t at = round_up(next_ + kRedZone, alignment);
   if (at + bytes + kRedZone > range_) {
     throw OutOfMemory("the emulated device's address range is exhausted");
   }
-  open_pages(data_, at, at + bytes + 1);
-  open_pages(defined_, at, at + bytes + 1);
   next_ = at + bytes + kRedZone;
   auto allocation = std::make_shared<Allocation>();
   allocation->begin = reinterpret_cast<Address>(reserved_) + at;
   allocation->bytes = bytes;
+  allocation->live = false;
   allocation->name = std::move(name);
   allocation->data = data_ + at;
   allocation->defined = defined_ + at;
-  in_use_ += bytes;
   const Address begin = allocation->begin;
   allocations_[begin] = std::move(allocation);
   return begin;
+}
+
+/// A copy takes its place: launches that run may hold the one that was not live.
+void Memory::enliven(std::shared_ptr<Allocation>& allocation) {
+  const std::size_t bytes = allocation->bytes;
+  if (in_use_ > capacity_ - bytes) {
+    throw OutOfMemory("out of device memory: " + std::to_string(bytes) + " bytes asked for, " +
+                      std::to_string(capacity_ - in_use_) + " of " + std::to_string(capacity_) +
+                      " left");
+  }
+  const auto at = static_cast<std::size_t>(allocation->data - data_);
+  open_pages(data_, at, at + bytes + 1);
+  open_pages(defined_, at, at + bytes + 1);
+  auto live = std::make_shared<Allocation>(*allocation);
+  live->live = true;
+  in_use_ += bytes;
+  allocation = std::move(live);
+}
+
+Address Memory::allocate(std::size_t bytes, std::string name, std::size_t alignment) {
+  const std::lock_guard lock(mutex_);
+  const Address begin = place(bytes, std::move(name), alignment);
+  try {
+    enliven(allocations_.at(begin));
+  } catch (const OutOfMemory&) {
+    allocations_.erase(begin);
+    throw;
+  }
+  return begin;
+}
+
+Address Memory::reserve(std::size_t bytes, std::string name, std::size_t alignment) {
+  const std::lock_guard lock(mutex_);
+  return place(bytes, std::move(name), alignment);
+}
+
+void Memory::revive(Address begin) {
+  const std::lock_guard lock(mutex_);
+  const auto it = allocations_.find(begin);
+  if (it == allocations_.end() || it->second->live) {
+    throw MemoryError("memory at " + hex(begin) + ", which is no reserved range or in use");
+  }
+  enliven(it->second);
+  std::memset(it->second->defined, 0, it->second->bytes);
 }
 
 Address Memory::adopt(void* host, std::size_t bytes, Residence residence, std::string name) {

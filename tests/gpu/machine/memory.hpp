@@ -66,6 +66,12 @@ class Memory {
   /// `alignment` (a power of two; at least 256 is used). Throws OutOfMemory.
   Address allocate(std::size_t bytes, std::string name, std::size_t alignment = 256);
 
+  /// An address range without memory behind it until revive().
+  Address reserve(std::size_t bytes, std::string name, std::size_t alignment = 256);
+  /// Puts undefined memory behind a reserved or released range again. Throws OutOfMemory, and
+  /// MemoryError for anything that is not the start of one.
+  void revive(Address begin);
+
   /// Makes host memory usable by kernels at its own address; wholly defined from the start.
   /// The caller keeps it alive until release().
   Address adopt(void* host, std::size_t bytes, Residence residence, std::string name);
@@ -103,6 +109,8 @@ class Memory {
   std::string describe(Address address) const;
 
  private:
+  Address place(std::size_t bytes, std::string name, std::size_t alignment);
+  void enliven(std::shared_ptr<Allocation>& allocation);
   const Allocation& checked(Address address, std::size_t bytes, const char* what) const;
 
   mutable std::mutex mutex_;

@@ -40,4 +40,19 @@ class RuntimeTest : public testing::Test {
   Emulation emulation;
 };
 
+inline constexpr int kSeeds = 12;
+
+/// Two streams and an event.
+class StreamTest : public RuntimeTest {
+ protected:
+  void start(int seed) {
+    emulation.start({8, 0}, static_cast<std::uint64_t>(seed));
+    ATTEND_EXPECT_OK(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking));
+    ATTEND_EXPECT_OK(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking));
+    ATTEND_EXPECT_OK(cudaEventCreate(&event));
+  }
+  cudaStream_t first = nullptr, second = nullptr;
+  cudaEvent_t event = nullptr;
+};
+
 }  // namespace programs

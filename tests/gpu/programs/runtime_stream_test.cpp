@@ -1,24 +1,10 @@
-// Streams, events, asynchronous copies, capture and graphs.
+// Streams, events, asynchronous copies.
 #include <set>
 
 #include "runtime_fixture.hpp"
 
 namespace programs {
 namespace {
-
-constexpr int kSeeds = 12;
-
-class StreamTest : public RuntimeTest {
- protected:
-  void start(int seed) {
-    emulation.start({8, 0}, static_cast<std::uint64_t>(seed));
-    ATTEND_EXPECT_OK(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking));
-    ATTEND_EXPECT_OK(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking));
-    ATTEND_EXPECT_OK(cudaEventCreate(&event));
-  }
-  cudaStream_t first = nullptr, second = nullptr;
-  cudaEvent_t event = nullptr;
-};
 
 TEST_F(StreamTest, KeepsItsOrder) {
   for (int seed = 1; seed <= kSeeds; ++seed) {
@@ -141,59 +127,6 @@ TEST_F(StreamTest, PoolsAndFreesInOrder) {
       EXPECT_EQ(emulation.control()->take_failures().at(0).fault, gpu::Fault::use_after_free);
     }
   }
-}
-
-TEST_F(StreamTest, CapturesForksAndJoins) {
-  for (int seed = 1; seed <= kSeeds; ++seed) {
-    start(seed);
-    int *a = upload({1}), *b = upload({1}), *result = upload({0});
-    cudaEvent_t joined;
-    ATTEND_EXPECT_OK(cudaEventCreate(&joined));
-    ATTEND_EXPECT_OK(cudaStreamBeginCapture(first, cudaStreamCaptureModeGlobal));
-    add(a, 1, 1, first);
-    ATTEND_EXPECT_OK(cudaEventRecord(event, first));
-    ATTEND_EXPECT_OK(cudaStreamWaitEvent(second, event, 0));
-    copy(b, a, 1, second);
-    multiply(b, 3, 1, second);
-    ATTEND_EXPECT_OK(cudaEventRecord(joined, second));
-    ATTEND_EXPECT_OK(cudaStreamWaitEvent(first, joined, 0));
-    copy(result, b, 1, first);
-    cudaGraph_t graph;
-    ATTEND_EXPECT_OK(cudaStreamEndCapture(first, &graph));
-    EXPECT_EQ(download(a, 1), std::vector<int>{1});  // nothing ran
-    size_t nodes = 0;
-    ATTEND_EXPECT_OK(cudaGraphGetNodes(graph, nullptr, &nodes));
-    EXPECT_EQ(nodes, 4u);
-    cudaGraphExec_t executable;
-    ATTEND_EXPECT_OK(cudaGraphInstantiate(&executable, graph, 0));
-    ATTEND_EXPECT_OK(cudaGraphDestroy(graph));
-    for (int i = 0; i < 3; ++i) ATTEND_EXPECT_OK(cudaGraphLaunch(executable, first));
-    add(result, 100, 1, first);
-    ATTEND_EXPECT_OK(cudaStreamSynchronize(first));
-    EXPECT_EQ(download(result, 1), std::vector<int>{112});
-    ATTEND_EXPECT_OK(cudaGraphExecDestroy(executable));
-  }
-}
-
-TEST_F(StreamTest, CaptureForbidsWaiting) {
-  start(1);
-  int* data = upload({1});
-  cudaGraph_t graph;
-  ATTEND_EXPECT_OK(cudaStreamBeginCapture(first, cudaStreamCaptureModeGlobal));
-  add(data, 1, 1, first);
-  ATTEND_EXPECT_CUDA(cudaErrorStreamCaptureUnsupported, cudaStreamSynchronize(first));
-  ATTEND_EXPECT_CUDA(cudaErrorStreamCaptureInvalidated, cudaStreamEndCapture(first, &graph));
-  EXPECT_EQ(graph, nullptr);
-
-  // A fork that nobody joins.
-  ATTEND_EXPECT_OK(cudaStreamBeginCapture(first, cudaStreamCaptureModeGlobal));
-  ATTEND_EXPECT_OK(cudaEventRecord(event, first));
-  ATTEND_EXPECT_OK(cudaStreamWaitEvent(second, event, 0));
-  add(data, 1, 1, second);
-  ATTEND_EXPECT_CUDA(cudaErrorStreamCaptureUnjoined, cudaStreamEndCapture(first, &graph));
-  cudaGetLastError();
-  ATTEND_EXPECT_OK(cudaDeviceSynchronize());
-  EXPECT_EQ(download(data, 1), std::vector<int>{1});
 }
 
 TEST_F(StreamTest, DestroyedHandlesAreRefused) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "gpu/runtime/graph_memory.hpp"
 #include "gpu/runtime/runtime.hpp"
 
 namespace gpu::runtime {
@@ -40,17 +41,25 @@ cudaStreamCaptureStatus status_of(const Stream& stream) {
                                  : cudaStreamCaptureStatusActive;
 }
 
-cudaError_t instantiate(cudaGraphExec_t* executable, cudaGraph_t handle) {
+cudaError_t instantiate(cudaGraphExec_t* executable, cudaGraph_t handle, unsigned long long flags) {
   return call([&](Runtime& r) {
-    r.executables.push_back(find(r.graphs, handle).clone());
+    const Graph& graph = find(r.graphs, handle);
+    if (graph.has_memory() && graph.identity.use_count() > 1) {
+      fail(cudaErrorNotSupported, "a graph that allocates or frees has one executable at a time");
+    }
+    r.executables.push_back(graph.instantiate());
+    r.executables.back()->frees_kept = (flags & cudaGraphInstantiateFlagAutoFreeOnLaunch) != 0;
     *executable = reinterpret_cast<cudaGraphExec_t>(r.executables.back().get());
     return cudaSuccess;
   });
 }
 
-// The graph's nodes as operations between what the stream holds and what comes after.
-void launch(Runtime& r, const Graph& graph, Stream& stream) {
-  OperationPtr begin = enqueue(stream, cudaGraphNodeTypeEmpty, [] {});
+// The graph's nodes as operations between what the stream holds, and the last launch, and what
+// comes after.
+void launch(Runtime& r, Graph& graph, Stream& stream) {
+  prepare_memory(r, graph, stream);
+  enqueue(stream, cudaGraphNodeTypeEmpty, [] {});
+  OperationPtr begin = r.schedule->add(*stream.context, {stream.last, graph.last}, [] {});
   std::map<const Node*, OperationPtr> operations;
   std::vector<OperationPtr> all{begin};
   for (const auto& node : graph.nodes) {
@@ -59,11 +68,14 @@ void launch(Runtime& r, const Graph& graph, Stream& stream) {
     all.push_back(r.schedule->add(*stream.context, std::move(before), node->work));
     operations[node.get()] = all.back();
   }
-  stream.last = r.schedule->add(*stream.context, std::move(all), [] {});
+  stream.last = graph.last = r.schedule->add(*stream.context, std::move(all), [] {});
 }
 
 // The same as part of another capture.
 void launch_captured(const Graph& graph, Stream& stream) {
+  if (graph.has_memory()) {
+    fail(cudaErrorNotSupported, "a graph that allocates or frees can't be part of another");
+  }
   std::map<const Node*, Node*> copies;
   std::vector<Node*> begin = stream.tail;
   for (const auto& node : graph.nodes) {
@@ -187,13 +199,13 @@ cudaError_t cudaGraphNodeGetType(cudaGraphNode_t node, cudaGraphNodeType* type) 
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
-                                 unsigned long long) {
-  return instantiate(executable, graph);
+                                 unsigned long long flags) {
+  return instantiate(executable, graph, flags);
 }
 
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph_t graph,
-                                          unsigned long long) {
-  return instantiate(executable, graph);
+                                          unsigned long long flags) {
+  return instantiate(executable, graph, flags);
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
@@ -212,7 +224,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t) {
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
   return call([&](Runtime& r) {
-    const Graph& graph = find(r.executables, executable);
+    Graph& graph = find(r.executables, executable);
     Stream& stream = r.stream(handle);
     if (stream.capture) {
       launch_captured(graph, stream);

@@ -128,8 +128,14 @@ std::size_t Context::shared_limit(const HostFunction& function, const Kernel& ke
   return std::max(device.shared_per_block, kernel.static_shared_bytes + dynamic);
 }
 
-Address Context::allocate(std::size_t bytes) {
-  return memory->allocate(bytes, "allocation " + std::to_string(++allocations));
+void* Context::allocate(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  return reinterpret_cast<void*>(
+      memory->allocate(bytes, "allocation " + std::to_string(++allocations)));
+}
+
+bool Context::is_usable(const Allocation& allocation) const {
+  return allocation.live || graph_memory.contains(reinterpret_cast<const void*>(allocation.begin));
 }
 
 void Context::launch(const HostFunction& function, const LaunchConfig& config, void** arguments,

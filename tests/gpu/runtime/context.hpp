@@ -49,8 +49,11 @@ struct Context {
   std::map<const Binary*, LoadedModule> modules;
   std::map<const HostFunction*, FunctionLimits> limits;
   std::map<const void*, std::size_t> pooled;  ///< sizes of what pools gave
-  std::vector<std::unique_ptr<Pool>> pools;   ///< the first is the default one
-  Pool* pool = nullptr;                       ///< the current one
+  /// Addresses that allocation nodes of graphs gave. True: a launch left memory there, which has
+  /// not been freed.
+  std::map<const void*, bool> graph_memory;
+  std::vector<std::unique_ptr<Pool>> pools;  ///< the first is the default one
+  Pool* pool = nullptr;                      ///< the current one
   std::map<int, std::size_t> device_limits;
   std::uint64_t allocations = 0, launches = 0;
 
@@ -62,7 +65,9 @@ struct Context {
   /// Static and dynamic shared memory that launches of this kernel may use, in bytes.
   std::size_t shared_limit(const HostFunction& function, const Kernel& kernel) const;
 
-  Address allocate(std::size_t bytes);
+  void* allocate(std::size_t bytes);  ///< null for none
+  /// Live, or a graph's: that one may be live by the time a queued use of it runs.
+  bool is_usable(const Allocation& allocation) const;
   /// Puts a launch on the stream after the checks that a driver makes at once.
   void launch(const HostFunction& function, const LaunchConfig& config, void** arguments,
               Stream& stream);

@@ -12,10 +12,10 @@ std::size_t extent(const CopyShape& shape, std::size_t pitch) {
   return shape.rows == 0 || shape.width == 0 ? 0 : (shape.rows - 1) * pitch + shape.width;
 }
 
-// Throws unless the range lies in one live allocation of the device.
+// Throws unless the range lies in one allocation of the device.
 void check_range(const Context& context, const void* begin, std::size_t bytes) {
   auto allocation = context.memory->find(address_of(begin));
-  if (!allocation || !allocation->live ||
+  if (!allocation || !context.is_usable(*allocation) ||
       address_of(begin) + bytes > allocation->begin + allocation->bytes) {
     fail(cudaErrorInvalidValue,
          std::to_string(bytes) + " bytes at " + context.memory->describe(address_of(begin)));

@@ -111,6 +111,17 @@ Context* Runtime::owner(const void* address) const {
   return nullptr;
 }
 
+Context& Runtime::holder(const void* data) const {
+  Context* context = owner(data);
+  if (context == nullptr) fail(cudaErrorInvalidValue, "not device memory");
+  const auto address = reinterpret_cast<Address>(data);
+  const auto allocation = context->memory->find(address);
+  if (!allocation || !allocation->live || allocation->begin != address) {
+    fail(cudaErrorInvalidValue, "free of " + context->memory->describe(address));
+  }
+  return *context;
+}
+
 const HostBlock* Runtime::host_block(const void* address) const {
   auto next = host_blocks.upper_bound(address);
   if (next == host_blocks.begin()) return nullptr;

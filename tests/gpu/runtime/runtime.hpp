@@ -62,6 +62,8 @@ class Runtime {
   Context& context(int ordinal);
   /// The device whose memory the address belongs to; nullptr: host memory.
   Context* owner(const void* address) const;
+  /// The device on which a live allocation starts at the address. Throws ApiError.
+  Context& holder(const void* address) const;
   /// The page-locked or managed block that holds the address, or nullptr.
   const HostBlock* host_block(const void* address) const;
   /// Throws ApiError for a handle that is none.

@@ -1,5 +1,6 @@
 #include "gpu/runtime/stream.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -13,8 +14,17 @@ Node* Graph::add(cudaGraphNodeType type, std::vector<Node*> before, std::functio
   return nodes.back().get();
 }
 
-std::unique_ptr<Graph> Graph::clone() const {
+bool Graph::has_memory() const {
+  return std::any_of(nodes.begin(), nodes.end(), [](const auto& node) {
+    return node->type == cudaGraphNodeTypeMemAlloc || node->type == cudaGraphNodeTypeMemFree;
+  });
+}
+
+std::unique_ptr<Graph> Graph::instantiate() const {
   auto copy = std::make_unique<Graph>();
+  copy->kept = kept;
+  copy->freed = freed;
+  copy->identity = identity;
   std::map<const Node*, Node*> copies;
   for (const auto& node : nodes) {
     std::vector<Node*> before;

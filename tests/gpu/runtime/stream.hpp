@@ -24,10 +24,17 @@ struct Node {
 
 struct Graph {
   std::vector<std::unique_ptr<Node>> nodes;
+  std::set<void*> kept;     ///< memory that its nodes allocate and do not free
+  std::set<void*> freed;    ///< memory of other graphs that its nodes free
+  bool frees_kept = false;  ///< before it is launched again
+  OperationPtr last;        ///< of an executable: the end of its last launch
+  /// Shared with what was instantiated from it.
+  std::shared_ptr<void> identity = std::make_shared<char>();
 
+  bool has_memory() const;
   Node* add(cudaGraphNodeType type, std::vector<Node*> before, std::function<void()> work);
   /// A copy with nodes of its own.
-  std::unique_ptr<Graph> clone() const;
+  std::unique_ptr<Graph> instantiate() const;
 };
 
 struct Stream;
