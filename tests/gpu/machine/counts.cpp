@@ -58,6 +58,19 @@ void add(Counts& counts, const Site& site, const SiteTally& t) {
 
 }  // namespace
 
+SiteTally& SiteTally::operator+=(const SiteTally& other) {
+  executed += other.executed;
+  lanes += other.lanes;
+  read_bytes += other.read_bytes;
+  written_bytes += other.written_bytes;
+  read_sectors += other.read_sectors;
+  written_sectors += other.written_sectors;
+  phases += other.phases;
+  conflicts += other.conflicts;
+  local_bytes += other.local_bytes;
+  return *this;
+}
+
 Counts collect(const Module::Program& program,
                const std::vector<std::unique_ptr<Worker>>& workers) {
   Counts counts;
@@ -67,16 +80,7 @@ Counts collect(const Module::Program& program,
       SiteTally sum;
       for (const auto& worker : workers) {
         if (worker->tallies[index].empty()) continue;
-        const SiteTally& t = worker->tallies[index][i];
-        sum.executed += t.executed;
-        sum.lanes += t.lanes;
-        sum.read_bytes += t.read_bytes;
-        sum.written_bytes += t.written_bytes;
-        sum.read_sectors += t.read_sectors;
-        sum.written_sectors += t.written_sectors;
-        sum.phases += t.phases;
-        sum.conflicts += t.conflicts;
-        sum.local_bytes += t.local_bytes;
+        sum += worker->tallies[index][i];
       }
       if (sum.executed != 0) add(counts, function->sites[i], sum);
     }

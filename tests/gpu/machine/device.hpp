@@ -21,22 +21,23 @@ struct Device {
   std::string_view name;
   Capability capability;
   int sm_count;
-  int max_threads_per_block;
+  int max_threads_per_block = 1024;
   int max_threads_per_sm;
   int max_blocks_per_sm;
-  int warp_size;
-  int registers_per_block;                ///< 32-bit registers
-  int registers_per_sm;                   ///< 32-bit registers
-  std::size_t shared_per_block;           ///< bytes of static shared memory a block may have
-  std::size_t shared_per_block_optin;     ///< bytes, static + dynamic, after opting in
-  std::size_t shared_per_sm;              ///< bytes
-  std::size_t reserved_shared_per_block;  ///< bytes the system takes from each block's share
+  int warp_size = 32;
+  int registers_per_block = 65536;          ///< 32-bit registers
+  int registers_per_sm = 65536;             ///< 32-bit registers
+  std::size_t shared_per_block = 48 << 10;  ///< bytes of static shared memory a block may have
+  std::size_t shared_per_block_optin;       ///< bytes, static + dynamic, after opting in
+  std::size_t shared_per_sm;                ///< bytes
+  std::size_t reserved_shared_per_block =
+      1 << 10;  ///< bytes the system takes from each block's share
   std::size_t l2_bytes;
   std::size_t total_memory;  ///< bytes of global memory
   int clock_khz;
   int memory_clock_khz;
   int memory_bus_bits;
-  int max_cluster_size;  ///< 1 below 9.0
+  int max_cluster_size = 1;  ///< of 9.0 and later: 8
 };
 
 /// Every emulated device: 7.5, 8.0, 8.6, 9.0, 12.0.

@@ -142,65 +142,33 @@ void pair_run(Warp& w, const Instruction& in) {
   commit(w, in.dst[0], out);
 }
 
-Run setp_for(Type type) {
+/// What `make` gives for the C++ type that stands for the PTX type.
+template <class Make>
+Run for_type(Type type, Make make) {
   switch (type) {
     case Type::u16:
     case Type::b16:
-      return setp_run<u16>;
+      return make(u16{});
     case Type::s16:
-      return setp_run<s16>;
+      return make(s16{});
     case Type::u32:
     case Type::b32:
-      return setp_run<u32>;
+      return make(u32{});
     case Type::s32:
-      return setp_run<s32>;
+      return make(s32{});
     case Type::u64:
     case Type::b64:
-      return setp_run<u64>;
+      return make(u64{});
     case Type::s64:
-      return setp_run<s64>;
+      return make(s64{});
     case Type::f16:
-      return setp_run<Half>;
+      return make(Half{});
     case Type::bf16:
-      return setp_run<Bf16>;
+      return make(Bf16{});
     case Type::f32:
-      return setp_run<float>;
+      return make(float{});
     case Type::f64:
-      return setp_run<double>;
-    case Type::f16x2:
-      return pair_run<Half>;
-    case Type::bf16x2:
-      return pair_run<Bf16>;
-    default:
-      throw Unsupported("comparison of this type");
-  }
-}
-
-Run set_for(Type type) {
-  switch (type) {
-    case Type::u16:
-    case Type::b16:
-      return set_run<u16>;
-    case Type::s16:
-      return set_run<s16>;
-    case Type::u32:
-    case Type::b32:
-      return set_run<u32>;
-    case Type::s32:
-      return set_run<s32>;
-    case Type::u64:
-    case Type::b64:
-      return set_run<u64>;
-    case Type::s64:
-      return set_run<s64>;
-    case Type::f16:
-      return set_run<Half>;
-    case Type::bf16:
-      return set_run<Bf16>;
-    case Type::f32:
-      return set_run<float>;
-    case Type::f64:
-      return set_run<double>;
+      return make(double{});
     case Type::f16x2:
       return pair_run<Half>;
     case Type::bf16x2:
@@ -237,7 +205,8 @@ void decode_setp(Decoder& d) {
   if ((d.in().flags & (kAnd | kOr | kXor)) != 0) d.src(3, Type::pred);
   d.in().type = type;
   d.in().bytes = static_cast<u8>(ptx::bytes_of(type));
-  d.set(setp_for(type), ptx::is_float(type) ? shadow::predicates : shadow::compare);
+  d.set(for_type(type, [](auto t) -> Run { return setp_run<decltype(t)>; }),
+        ptx::is_float(type) ? shadow::predicates : shadow::compare);
 }
 
 void decode_set(Decoder& d) {
@@ -251,7 +220,7 @@ void decode_set(Decoder& d) {
   if ((d.in().flags & (kAnd | kOr | kXor)) != 0) d.src(3, Type::pred);
   d.in().type = result;
   d.in().bytes = static_cast<u8>(ptx::bytes_of(result));
-  d.set(set_for(type), shadow::any);
+  d.set(for_type(type, [](auto t) -> Run { return set_run<decltype(t)>; }), shadow::any);
 }
 
 void decode_selp(Decoder& d) {
