@@ -43,9 +43,20 @@ std::string tidy(std::string_view text) {
 
 bool is_wide(Type type) { return ptx::bytes_of(type) == 8; }
 
+// What ptxas allows; shared memory is checked against the device at the launch.
+constexpr std::size_t kMostLocal = 512 << 10;
+constexpr std::size_t kMostParameters = 32764;
+
 void run_unsupported(Warp&, const Instruction&);
 
 }  // namespace
+
+void check_room(const ptx::Variable& variable, std::size_t at, std::size_t most, const char* what) {
+  if (at > most || variable.bytes > most - at) {
+    throw ParseError(variable.line, variable.name + " and what is before it take more than " +
+                                        std::to_string(most) + " bytes of " + what);
+  }
+}
 
 // defined in machine/warp.cpp; here only its address is needed
 void run_unsupported_instruction(Warp& warp, const Instruction& in);
@@ -64,6 +75,7 @@ void Decoder::lay_out_locals() {
   std::size_t frame = 0;
   const auto place = [&](const ptx::Variable& variable) {
     frame = round_up(frame, variable.alignment);
+    check_room(variable, frame, kMostLocal, "local memory");
     const Function::Area area{static_cast<std::uint32_t>(frame),
                               static_cast<std::uint32_t>(variable.bytes)};
     frame_[variable.name] = area;
@@ -74,6 +86,7 @@ void Decoder::lay_out_locals() {
     std::size_t offset = 0;
     for (const ptx::Variable& parameter : source_.signature.parameters) {
       offset = round_up(offset, parameter.alignment);
+      check_room(parameter, offset, kMostParameters, "parameters");
       kernel_parameters_[parameter.name] = static_cast<std::uint32_t>(offset);
       offset += parameter.bytes;
     }
@@ -87,6 +100,7 @@ void Decoder::lay_out_locals() {
   for (const ptx::Variable& variable : source_.locals) {
     if (variable.space == Space::shared) {
       shared = round_up(shared, variable.alignment);
+      check_room(variable, shared, kMostShared, "shared memory");
       shared_[variable.name] = static_cast<std::uint32_t>(kSharedBase + shared);
       shared += variable.bytes;
     } else {

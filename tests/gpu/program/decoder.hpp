@@ -32,6 +32,11 @@ struct Symbols {
   const std::map<std::string, std::string>* aliases = nullptr;
 };
 
+/// Bytes of shared memory that all variables of a module may take: more than any device has.
+constexpr std::size_t kMostShared = 1 << 20;
+/// Throws ParseError if a variable does not fit: `most` bytes of that kind of memory, placed `at`.
+void check_room(const ptx::Variable& variable, std::size_t at, std::size_t most, const char* what);
+
 /// Decodes the statements of one function. An instruction's Decode function asks it for the
 /// modifiers and operands of the current statement.
 class Decoder {

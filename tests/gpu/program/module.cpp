@@ -52,6 +52,7 @@ class Loader {
       return;
     }
     const std::size_t at = round_up(common_shared_, variable.alignment);
+    check_room(variable, at, kMostShared, "shared memory");
     symbols_.variables[variable.name] = {ptx::Space::shared, kSharedBase + at, false};
     common_shared_ = at + variable.bytes;
   }

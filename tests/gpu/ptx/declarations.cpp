@@ -5,6 +5,12 @@
 #include "gpu/ptx/parser.hpp"
 
 namespace gpu::ptx {
+namespace {
+
+constexpr std::size_t kLargestAlignment = std::size_t{1} << 20;
+constexpr std::size_t kLargestCount = std::size_t{1} << 40;  // of elements
+
+}  // namespace
 
 Variable DeclarationReader::read_variable(Space space) {
   Variable variable;
@@ -16,7 +22,9 @@ Variable DeclarationReader::read_variable(Space space) {
     const std::string_view word = take().text.substr(1);
     if (word == "align") {
       alignment = static_cast<std::size_t>(take_integer("an alignment"));
-      if (!std::has_single_bit(alignment)) fail("an alignment must be a power of two");
+      if (!std::has_single_bit(alignment) || alignment > kLargestAlignment) {
+        fail("an alignment must be a power of two, at most " + std::to_string(kLargestAlignment));
+      }
     } else if (word == "v2" || word == "v4") {
       lanes = word == "v2" ? 2 : 4;
     } else if (word == "ptr") {
@@ -42,9 +50,11 @@ Variable DeclarationReader::read_variable(Space space) {
       variable.unsized = true;
     } else {
       const std::int64_t extent = take_integer("an extent");
-      if (extent < 0 || extent > (std::int64_t{1} << 40)) fail("extent out of range");
+      if (extent < 0) fail("extent out of range");
+      if (count != 0 && static_cast<std::size_t>(extent) > kLargestCount / count) {
+        fail("variable too large");
+      }
       count *= static_cast<std::size_t>(extent);
-      if (count > (std::size_t{1} << 40)) fail("variable too large");
       expect("]");
     }
   }
