@@ -2,6 +2,9 @@
 // has double too.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "cuda/device_path.hpp"
 #include "support/cases.hpp"
 #include "support/reference.hpp"
@@ -50,9 +53,24 @@ TEST_P(MemEfficientForward, AgreesWithTheOracle) {
   }
 }
 
+// The flash path takes half types and head dims up to 256.
+class FlashForward : public ::testing::TestWithParam<Case> {};
+
+TEST_P(FlashForward, AgreesWithTheOracle) {
+  if (GetParam().seed % 2 == 0) return check<Eigen::half>(Path::flash, GetParam());
+  check<Eigen::bfloat16>(Path::flash, GetParam());
+}
+
+std::vector<Case> flash_cases() {
+  std::vector<Case> list = support::cases();
+  std::erase_if(list, [](const Case& c) { return std::max(c.head_dim, c.head_dim_v) > 256; });
+  return list;
+}
+
 std::string case_name(const ::testing::TestParamInfo<Case>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cases, MathForward, ::testing::ValuesIn(support::cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientForward, ::testing::ValuesIn(support::cases()),
                          case_name);
+INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(flash_cases()), case_name);
 
 }  // namespace

@@ -155,6 +155,9 @@ struct Variant {
     return softcap > 0 || bias || alibi || kHasScoreMod;
   }
 
+  /// Whether a score is its dot product times a positive factor.
+  ATTEND_HD constexpr bool scores_are_products() const { return !changes_score() && scale > 0; }
+
   /// Whether a key that position allows is allowed by everything else too.
   ATTEND_HD constexpr bool allows(Index at) const {
     if (mask && !mask(at.b, at.h, at.i, at.j)) return false;

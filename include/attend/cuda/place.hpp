@@ -62,12 +62,7 @@ class Place<Device::cuda> {
   /// The path for a problem on this device.
   /// @throws unsupported_error if a forced path can't take it.
   Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
-    const Capability capability = cuda::capability(current_.device());
-    const Choice choice = attend::choose(problem, options, capability, forced);
-    if (choice.path != Path::flash) return choice;
-    if (forced || PathOverride::current())
-      throw unsupported_error("path flash was forced and cannot run", {kNoFlash});
-    return {Path::mem_efficient, choice.reason + "; " + kNoFlash};
+    return attend::choose(problem, options, cuda::capability(current_.device()), forced);
   }
 
   /// The path for a problem's backward pass on this device.
@@ -140,7 +135,6 @@ class Place<Device::cuda> {
   }
 
   static constexpr const char* kNoFlashBackward = "this version has no flash backward kernel";
-  static constexpr const char* kNoFlash = "this version has no flash kernel";
 
   cuda::CurrentDevice current_;
   cuda::Stream stream_;

@@ -10,6 +10,9 @@ inline constexpr int kWarp = 32;
 /// All of them.
 inline constexpr unsigned kAllLanes = 0xffffffff;
 
+/// This thread's lane.
+__device__ inline int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
+
 /// The value of the lane whose number differs from this one's by the bits of `mask`.
 template <class Value>
 __device__ inline Value shfl_xor(Value value, int mask) {

@@ -26,21 +26,30 @@ struct QueryTile {
   std::int64_t column;     ///< first column of the output
   std::int64_t split;      ///< part of the keys
   std::int64_t rows;       ///< of all tiles together
+  std::int64_t group;      ///< query heads that share a key and value head
+  std::int64_t first_h;    ///< first of them
+  std::int64_t first_i;    ///< query of the first row
 
   /// Tiles of `tile_rows` rows and `width` output columns.
   __device__ QueryTile(const Problem& problem, int tile_rows, int width, const KeySplit& split_keys)
-      : rows(problem.len_q * problem.group()) {
-    const std::int64_t tiles = (rows + tile_rows - 1) / tile_rows;
-    const std::int64_t columns = column_tiles(problem, width);
-    std::int64_t n = blockIdx.x;
-    column = n % columns * width;
+      : rows(problem.len_q * problem.group()), group(problem.group()) {
+    // No count exceeds that of blocks, which has 32 bits.
+    const auto tiles = static_cast<unsigned>((rows + tile_rows - 1) / tile_rows);
+    const auto columns = static_cast<unsigned>(column_tiles(problem, width));
+    const auto splits = static_cast<unsigned>(split_keys.count);
+    const auto heads_kv = static_cast<unsigned>(problem.heads_kv);
+    unsigned n = blockIdx.x;
+    column = std::int64_t{n % columns} * width;
     n /= columns;
-    split = n % split_keys.count;
-    n /= split_keys.count;
-    first_row = (tiles - 1 - n % tiles) * tile_rows;  // the last, with causal the longest, first
+    split = n % splits;
+    n /= splits;
+    // The last, with causal the longest, first.
+    first_row = std::int64_t{tiles - 1 - n % tiles} * tile_rows;
     n /= tiles;
-    h_kv = n % problem.heads_kv;
-    b = n / problem.heads_kv;
+    h_kv = n % heads_kv;
+    b = n / heads_kv;
+    first_h = h_kv * group;
+    first_i = first_row / group;
   }
   /// Blocks for all of them.
   static std::int64_t count(const Problem& problem, int tile_rows, int width,
@@ -58,23 +67,29 @@ struct QueryTile {
   __device__ Row<V> row(const Problem& problem, const V& variant, int n) const {
     const std::int64_t r = first_row + n;
     if (r >= rows) return {};
-    const std::int64_t group = problem.group();
-    return {problem, variant, b, h_kv * group + r % group, r / group};
+    return {problem, variant, b, first_h + r % group, r / group};
   }
 
   /// Keys that some row sees, of this block's part of them; and those that all rows see.
   struct Keys {
     KeyRange any;
     KeyRange all;
+
+    /// Whether position alone excludes none of `count` keys from j on, from any row.
+    __device__ bool cover(std::int64_t j, int count) const {
+      return all.begin <= j && j + count <= all.end && any.begin <= j && j + count <= any.end;
+    }
   };
-  /// Of a tile of `tile_rows` rows.
+  /// Of `count` rows from the tile's n-th on; there may be fewer, or none.
   template <class V>
-  __device__ Keys keys(const Problem& problem, const V& variant, int tile_rows,
+  __device__ Keys keys(const Problem& problem, const V& variant, int n, int count,
                        const KeySplit& split_keys) const {
+    const std::int64_t begin_row = first_row + n;
+    if (begin_row >= rows) return {};
     const KeyBand band = variant.band(problem, b);
-    const std::int64_t end_row = first_row + tile_rows < rows ? first_row + tile_rows : rows;
-    const std::int64_t i_begin = first_row / problem.group();
-    const std::int64_t i_end = (end_row - 1) / problem.group() + 1;
+    const std::int64_t end_row = begin_row + count < rows ? begin_row + count : rows;
+    const std::int64_t i_begin = begin_row / group;
+    const std::int64_t i_end = (end_row - 1) / group + 1;
     Keys keys{band.any(i_begin, i_end), band.all(i_begin, i_end)};
     if (split_keys.count > 1) {
       const std::int64_t begin = split * split_keys.length;

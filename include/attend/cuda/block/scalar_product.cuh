@@ -47,10 +47,6 @@ __device__ void add_dot_products(Real (&rS)[ScalarPart::kRows][ScalarPart::kColu
   }
 }
 
-/// Whether a value that is not finite may meet an excluded key's weight, so that each has to be
-/// looked at.
-enum class Values { finite, any };
-
 /// rO += sP sV for the keys of sV, which are columns `first` and following of sP.
 template <Values values, class Real, int Columns, class TileP, class TileV>
 __device__ void add_weighted(Real (&rO)[ScalarPart::kRows][Columns], const TileP& sP, int first,

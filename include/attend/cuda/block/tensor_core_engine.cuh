@@ -29,7 +29,6 @@ struct TensorCoreEngine {
   static constexpr int kOutColumns = Width / 4;      ///< its columns of outputs
   static constexpr int kRowLanes = 4;                ///< threads that share a row
 
-  static __device__ int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
   static __device__ int first_row() { return static_cast<int>(threadIdx.x) / kWarp * 16; }
   /// The n-th row of this thread.
   static __device__ int row(int n) { return first_row() + lane() / 4 + 8 * n; }

@@ -7,6 +7,7 @@
 #include "../block/online_softmax.cuh"
 #include "../block/query_tile.cuh"
 #include "../block/scoring.cuh"
+#include "../block/split_results.cuh"
 #include "../block/uniform_rows.cuh"
 #include "../tile/rows.cuh"
 
@@ -16,14 +17,6 @@
 /// dims, any variant.
 
 namespace attend::cuda {
-
-/// What blocks that share rows of the output leave to `merge_splits`: sums that are not normalised.
-template <class Real>
-struct SplitResults {
-  KeySplit split;                          ///< how keys are divided
-  View<Real, 5> out = {};                  ///< (split b h i e), sums of weighted values
-  View<SoftmaxState<Real>, 4> state = {};  ///< (split b h i)
-};
 
 /// Shared memory of a block.
 template <class Engine, class V>
@@ -43,7 +36,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
   const Row<V>* const sRows = shared.rows;
 
   const QueryTile tile(problem, Engine::kTileRows, Engine::kWidth, results.split);
-  const auto keys = tile.keys(problem, variant, Engine::kTileRows, results.split);
+  const auto keys = tile.keys(problem, variant, 0, Engine::kTileRows, results.split);
   for (int n = static_cast<int>(threadIdx.x); n < Engine::kTileRows; n += Engine::kThreads)
     shared.rows[n] = tile.row(problem, variant, n);
   __syncthreads();
@@ -67,8 +60,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
     Engine::dot_products(rS, shared.engine, q_row, row_layout(tensors.q),
                          rows_from(gK, j, keys.any.end), row_layout(tensors.k), q_there);
     q_there = true;
-    const bool within = keys.all.begin <= j && j + Engine::kTileColumns <= keys.all.end &&
-                        keys.any.begin <= j && j + Engine::kTileColumns <= keys.any.end;
+    const bool within = keys.cover(j, Engine::kTileColumns);
     const unsigned allowed = score<Engine>(rS, shared.engine, variant, sRows, j, within);
 
     Real factors[Engine::kRows];

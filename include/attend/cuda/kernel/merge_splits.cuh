@@ -2,8 +2,10 @@
 
 #include <cstdint>
 
+#include "../../core/forward_tensors.hpp"
 #include "../arch/convert.cuh"
-#include "mem_efficient.cuh"
+#include "../block/online_softmax.cuh"
+#include "../block/split_results.cuh"
 
 /// @file
 /// Results over parts of the keys, put together in the parts' order.

@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "flash.cuh"
 #include "forward.hpp"
 #include "integers.cuh"
 #include "math.cuh"
@@ -18,6 +19,9 @@ void launch_forward(Path path, const Problem& problem, V variant, const ForwardT
                     const HostIntegers& on_host, cudaStream_t stream) {
   const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
+  if constexpr (sizeof(T) == 2) {
+    if (path == Path::flash) return launch_flash(problem, variant, tensors, stream);
+  }
   if constexpr (!std::is_same_v<T, double>) {
     if (path == Path::mem_efficient) return launch_mem_efficient(problem, variant, tensors, stream);
   }

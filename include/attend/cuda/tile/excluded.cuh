@@ -13,6 +13,10 @@ namespace attend::cuda {
 template <class Real>
 inline constexpr Real kExcluded = -Real{0};
 
+/// Whether a value that is not finite may meet an excluded key's weight, so that each has to be
+/// looked at.
+enum class Values { finite, any };
+
 /// Whether the key is excluded.
 __device__ inline bool is_excluded(float probability) {
   return __float_as_uint(probability) == 0x80000000u;

@@ -35,9 +35,28 @@ struct HalfTile {
 
   /// Elements 8 c to 8 c + 7 of a row.
   __device__ Octet<T>& octet(int row, int c) { return octets[row * kOctets + (c ^ row % 8)]; }
+  /// @copydoc octet(int, int)
+  __device__ const Octet<T>& octet(int row, int c) const {
+    return octets[row * kOctets + (c ^ row % 8)];
+  }
   /// One element.
   __device__ T& at(int row, int column) { return octet(row, column / 8).at[column % 8]; }
+  /// @copydoc at(int, int)
+  __device__ const T& at(int row, int column) const {
+    return octet(row, column / 8).at[column % 8];
+  }
 };
+
+/// Whether this thread, of `Threads`, meets a number in a tile that is not finite. Each looks at
+/// its part.
+template <int Threads, class T, int Rows, int Columns>
+__device__ bool meets_not_finite(const HalfTile<T, Rows, Columns>& tile) {
+  bool met = false;
+#pragma unroll 1
+  for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns / 8; n += Threads)
+    for (int x = 0; x < 8; ++x) met = met || not_finite(tile.octets[n].at[x]);
+  return met;
+}
 
 /// Fills a tile with columns column, column + 1, ... of the rows that `row_of` points to; what lies
 /// outside is 0. Returns whether this thread, of `Threads`, met a number that is not finite.

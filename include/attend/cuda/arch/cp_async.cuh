@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+/// @file
+/// Copies from global to shared memory that do not pass through registers: begun, put into groups,
+/// and waited for later. Since capability 8.0.
+
+namespace attend::cuda {
+
+/// Whether the device being compiled for has them.
+#if __CUDA_ARCH__ >= 800
+inline constexpr bool kHasCpAsync = true;
+#else
+inline constexpr bool kHasCpAsync = false;
+#endif
+
+/// cp.async.cg.shared.global, 16 bytes: the first `bytes` from memory, the rest 0.
+__device__ inline void cp_async_16(std::uint32_t to, const void* from, int bytes) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               :
+               : "r"(to), "l"(__cvta_generic_to_global(from)), "r"(bytes)
+               : "memory");
+#else
+  __trap();
+#endif
+}
+
+/// cp.async.commit_group: what was begun since the last one is a group.
+__device__ inline void cp_async_commit_group() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" : : : "memory");
+#endif
+}
+
+/// cp.async.wait_group: until all groups but the `Pending` latest have landed.
+template <int Pending>
+__device__ inline void cp_async_wait_group() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" : : "n"(Pending) : "memory");
+#endif
+}
+
+}  // namespace attend::cuda

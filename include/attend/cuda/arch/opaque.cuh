@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+/// @file
+/// Values that a compiler knows nothing of.
+
+namespace attend::cuda {
+
+/// The value, of which the compiler forgets where it comes from: what is computed from it inside a
+/// loop is not moved in front of the loop, where it would occupy registers all the time.
+__device__ inline std::uint32_t opaque(std::uint32_t value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+/// @copydoc opaque(std::uint32_t)
+__device__ inline int opaque(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+
+/// @file
+/// How the flash kernel divides its work: tile sizes as rows of data.
+
+namespace attend::cuda {
+
+/// Where the fragments of the queries are while keys go by.
+enum class QueryFragments {
+  registers,      ///< read once
+  shared_memory,  ///< read for each tile of keys: registers are short
+};
+
+/// What stands between dot products and scores, for which there are kernels of their own.
+enum class FlashScores {
+  products,  ///< nothing but the scale, which the exponential takes in; position excludes keys
+  any,       ///< all that a variant may ask for, dropout too
+};
+
+/// A block of the flash kernel: `warps` of `warp_rows` queries each, on `keys` keys at a time, of
+/// which `slots` tiles (of keys or of values) are in shared memory.
+struct FlashTiling {
+  int head_dim;            ///< greatest head dim, of q and k and of v
+  FlashScores scores;      ///< which kernel
+  int warps;               ///< of a block
+  int warp_rows;           ///< queries of a warp: 16, or 32 so that each key read serves twice
+  int keys;                ///< of a tile
+  int slots;               ///< of the ring of tiles
+  QueryFragments queries;  ///< where they are kept
+  int blocks;              ///< on a multiprocessor together: registers are limited to allow it
+
+  /// Queries of a block.
+  constexpr int rows() const { return warps * warp_rows; }
+};
+
+/// The tilings there are. Chosen by arithmetic, not yet timed on a device: a product of 16 x 8 x 16
+/// takes two cycles of a multiprocessor of capability 8.0, and reading its keys (256 bytes) two
+/// cycles of its shared memory, so that warps have 32 rows where 255 registers hold their outputs.
+/// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
+/// two blocks (one of 256) the 164 KiB that 8.0 has for all.
+inline constexpr FlashTiling kFlashTilings[] = {
+    {64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
+    {128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
+    {256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+    {64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
+    {128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
+    {256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+};
+
+/// The first tiling that has room for both head dims; the last if none has.
+constexpr const FlashTiling& flash_tiling(std::int64_t head_dim, std::int64_t head_dim_v,
+                                          FlashScores scores) {
+  const std::int64_t most = head_dim > head_dim_v ? head_dim : head_dim_v;
+  const FlashTiling* found = nullptr;
+  for (const FlashTiling& tiling : kFlashTilings) {
+    if (tiling.scores != scores) continue;
+    found = &tiling;
+    if (most <= tiling.head_dim) break;
+  }
+  return *found;
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,184 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/forward_tensors.hpp"
+#include "../arch/convert.cuh"
+#include "../tile/async_copy.cuh"
+#include "online_softmax.cuh"
+#include "register_scoring.cuh"
+#include "split_results.cuh"
+#include "tile_rows.cuh"
+
+/// @file
+/// A warp's outputs, in registers: rescaling, and what becomes of them after the last key.
+
+namespace attend::cuda {
+
+/// No value was added yet.
+template <class Engine>
+__device__ void clear(typename Engine::Output& rO) {
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+    for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] = 0;
+}
+
+/// Multiplies rows by factors; most tiles do not change a maximum, and then none is needed.
+template <class Engine>
+__device__ void rescale(typename Engine::Output& rO, const float (&factors)[Engine::kRows]) {
+  bool needed = false;
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r) needed = needed || factors[r] != 1;
+  if (!__any_sync(kAllLanes, needed)) return;
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+    for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factors[r];
+}
+
+/// Whether a sum of this thread's is infinite or NaN.
+template <class Engine>
+__device__ bool has_not_finite(const typename Engine::Output& rO) {
+  bool met = false;
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+    for (int c = 0; c < Engine::kOutColumns; ++c)
+      met = met || !(fabsf(rO[r][c]) < kInfinity<float>);
+  return met;
+}
+
+/// The outputs of a block's tile.
+template <class Engine, class V>
+class RegisterOutputs {
+ public:
+  using T = typename Engine::Element;
+  using Output = typename Engine::Output;
+  using Rows = typename Engine::Rows;
+
+  /// Of a call's tile.
+  __device__ RegisterOutputs(const Problem& problem, const V& variant,
+                             const ForwardTensors<T>& tensors, const SplitResults<float>& results,
+                             const Rows& rows)
+      : problem_(problem), variant_(variant), tensors_(tensors), results_(results), rows_(rows) {}
+
+  /// Normalises sums of weighted values (unless other parts of the keys are yet to come), with the
+  /// sink and dropout's factor; writes log-sum-exp or the part's state. Returns a bit for each row
+  /// of the warp without any allowed key.
+  template <class Softmax>
+  __device__ unsigned finish(Output& rO, const Softmax& softmax) const {
+    unsigned empty = 0;
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r) {
+      const bool exists = rows_.exists(Engine::row(r));
+      const Index at = rows_.index(Engine::row(r));
+      const bool writes = exists && lane() % Engine::kRowLanes == 0;
+      SoftmaxState<float> state = softmax.state(r);
+      float factor = dropout_scale();
+      const float sink =
+          rows_.tile.split == 0 ? variant_.sink_logit(at.b, at.h) : -kInfinity<float>;
+      if (sink != -kInfinity<float>) {
+        const SoftmaxState<float> keys = state;
+        state = keys.merged({sink, 1});
+        factor *= keys.rescale(state.max);
+      }
+      if (results_.split.count > 1) {
+        if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
+      } else {
+        factor *= normaliser(state);
+        if (writes && tensors_.lse) tensors_.lse(at.b, at.h, at.i) = state.lse();
+      }
+#pragma unroll
+      for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factor;
+
+      const unsigned lanes = __ballot_sync(kAllLanes, exists && state.sum == 0);
+      for (int n = 0; n < 8; ++n) empty |= (lanes >> 4 * n & 1) << (8 * r + n);
+    }
+    return empty;
+  }
+
+  /// Writes the sums of a part of the keys.
+  __device__ void leave(const Output& rO) const {
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r) {
+      if (!rows_.exists(Engine::row(r))) continue;
+      const Index at = rows_.index(Engine::row(r));
+      float* const to = results_.out.address(rows_.tile.split, at.b, at.h, at.i);
+#pragma unroll
+      for (int c = 0; c < Engine::kOutColumns; ++c)
+        if (Engine::column(c) < problem_.head_dim_v) to[Engine::column(c)] = rO[r][c];
+    }
+  }
+
+  /// Replaces outputs by the mean of all values (below the key length), for rows without any
+  /// allowed key. `tile` is for values.
+  template <class Scoring>
+  __device__ void average(Output& rO, typename Engine::Tile& tile, const Scoring& scoring) const {
+    const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
+    const View<const T, 2> gV = tensors_.v.inner(rows_.tile.b, rows_.tile.h_kv);
+    clear<Engine>(rO);
+    for (int j = 0; j < length; j += Engine::kTileColumns) {
+      __syncthreads();  // the values before are done with
+      begin_copy<Engine::kThreads>(tile, rows_from(gV, j, length), copied_layout(tensors_.v));
+      cp_async_commit_group();
+      cp_async_wait_group<0>();
+      __syncthreads();
+      typename Engine::Scores rP;
+#pragma unroll
+      for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+        for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = 1;
+      scoring.apply_dropout(rP, j);
+      Engine::add_products(rO, rP, tile);
+    }
+    const float factor = dropout_scale() / static_cast<float>(length > 0 ? length : 1);
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factor;
+  }
+
+  /// Writes the rows of the warp whose bits are set. They are gathered in the warp's part of a tile
+  /// in shared memory, so that memory is written by octets.
+  __device__ void store(const Output& rO, typename Engine::QueryRows& sO, unsigned wanted) const {
+    constexpr int kOctets = Engine::kWidth / 8;
+    __syncwarp();  // what was there is done with
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < Engine::kOutColumns; c += 2)
+        *reinterpret_cast<std::uint32_t*>(&sO.at(Engine::row(r), Engine::column(c))) =
+            packed(rO[r][c], rO[r][c + 1], T{});
+    __syncwarp();
+
+    const RowLayout layout = copied_layout(View<const T, 4>(tensors_.out));
+#pragma unroll 1
+    for (int n = lane(); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
+      const int row = Engine::first_row() + n / kOctets, column = n % kOctets * 8;
+      if (!rows_.exists(row) || (wanted >> n / kOctets & 1) == 0) continue;
+      const Index at = rows_.index(row);
+      T* const to = tensors_.out.data() + tensors_.out.offset(at.b, at.h, at.i);
+      const Octet<T> octet = sO.octet(row, n % kOctets);
+      if (layout.access == Access::octets && column + 8 <= layout.columns) {
+        *reinterpret_cast<Octet<T>*>(to + column) = octet;
+      } else {
+        for (int x = 0; x < 8; ++x)
+          if (column + x < layout.columns) to[(column + x) * layout.stride] = octet.at[x];
+      }
+    }
+  }
+
+ private:
+  __device__ float dropout_scale() const {
+    return variant_.dropout.active() ? static_cast<float>(variant_.dropout.keep_scale) : 1.0f;
+  }
+
+  const Problem& problem_;
+  const V& variant_;
+  const ForwardTensors<T>& tensors_;
+  const SplitResults<float>& results_;
+  const Rows& rows_;
+};
+
+}  // namespace attend::cuda

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/forward_tensors.hpp"
+#include "../arch/shared_memory.cuh"
+#include "../block/flash_engine.cuh"
+#include "../block/key_value_ring.cuh"
+#include "../block/log2_softmax.cuh"
+#include "../block/register_outputs.cuh"
+#include "../block/register_scoring.cuh"
+#include "../block/split_results.cuh"
+#include "../block/tile_rows.cuh"
+
+/// @file
+/// The flash kernel: FlashAttention-2 (Dao, "FlashAttention-2: faster attention with better
+/// parallelism and work partitioning", 2023), where the warps of a block divide its queries among
+/// them, and scores and outputs stay in registers. Any variant.
+
+namespace attend::cuda {
+
+/// Shared memory of a block.
+template <class Engine>
+struct FlashShared {
+  typename Engine::QueryRows q;                       ///< queries; outputs in the end
+  typename Engine::Tile ring[Engine::kTiling.slots];  ///< keys and values
+  typename Engine::Rows rows;                         ///< what is known of them
+};
+
+/// One block per tile of queries and part of the keys.
+template <class Engine, class V>
+__global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
+    flash(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
+          SplitResults<float> results) {
+  if constexpr (!kHasCpAsync) return;  // never launched there
+  using T = typename Engine::Element;
+  using Scoring = RegisterScoring<Engine, V>;
+  constexpr int kTileColumns = Engine::kTileColumns;
+  auto& shared = dynamic_shared<FlashShared<Engine>>();
+
+  shared.rows.find(problem, variant, results.split);
+  __syncthreads();
+  const QueryTile& tile = shared.rows.tile;
+  const SeenKeys& seen = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
+  const SeenKeys all(tile.keys(problem, variant, 0, Engine::kTileRows, results.split));
+  const int begin = all.any_begin / kTileColumns * kTileColumns;
+
+  const RowLayout q_layout = copied_layout(tensors.q);
+  const auto q_row = [&](int n) -> const T* {
+    const Index at = shared.rows.index(n);
+    return shared.rows.exists(n) ? tensors.q.address(at.b, at.h, at.i) : nullptr;
+  };
+  begin_copy<Engine::kThreads>(shared.q, q_row, q_layout);
+  cp_async_commit_group();
+
+  KeyValueRing<Engine> ring(shared.ring, tensors.k.inner(tile.b, tile.h_kv),
+                            tensors.v.inner(tile.b, tile.h_kv), copied_layout(tensors.k),
+                            copied_layout(tensors.v), begin, all.any_end);
+  const Scoring scoring(problem, variant, shared.rows);
+  typename Engine::Queries rQ(shared.q);
+  typename Engine::Output rO;
+  Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
+
+  // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
+  // are NaN, which does not pass: and all is done again, with a look at each value.
+  for (Values values = Values::finite;; values = Values::any) {
+    bool excluded = false;
+    softmax.clear();
+    clear<Engine>(rO);
+    ring.start();
+    if constexpr (Engine::kKeepsQueries) {
+      ring.wait_for_earlier();
+      rQ.take();
+    }
+    for (int j = begin; j < all.any_end; j += kTileColumns) {
+      typename Engine::Scores rS;
+      ScoreBits allowed = Scoring::kAll;
+      const bool sees = seen.touch(j, kTileColumns);
+      const auto is_allowed = [&](int r, int c) { return Scoring::is_set(allowed, r, c); };
+
+      const auto& sK = ring.keys();
+      if (sees) {
+        Engine::dot_products(rS, rQ, sK);
+        allowed = scoring.score(rS, j, seen.cover(j, kTileColumns));
+        float factors[Engine::kRows];
+        softmax.add(rS, factors, is_allowed);
+        excluded = excluded || allowed != Scoring::kAll;
+        scoring.apply_dropout(rS, j);
+        rescale<Engine>(rO, factors);
+      }
+      const auto& sV = ring.values();
+      const bool select =
+          values == Values::any && __syncthreads_or(meets_not_finite<Engine::kThreads>(sV));
+      if (sees && !select) Engine::add_products(rO, rS, sV);
+      if (sees && select) {
+        Engine::add_selected(rO, rS, is_allowed, sV, shared.q);
+        Engine::restore_queries(shared.q, q_row, q_layout);
+      }
+    }
+    cp_async_wait_group<0>();
+    const bool spoiled = excluded && has_not_finite<Engine>(rO);
+    if (!__syncthreads_or(spoiled) || values == Values::any) break;
+  }
+
+  RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, shared.rows);
+  const unsigned empty = outputs.finish(rO, softmax);
+  if (results.split.count > 1) return outputs.leave(rO);
+  outputs.store(rO, shared.q, ~0u);
+  if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;
+  outputs.average(rO, shared.ring[0], scoring);
+  outputs.store(rO, shared.q, empty);
+}
+
+}  // namespace attend::cuda

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+
+#include "../block/flash_engine.cuh"
+#include "../kernel/flash.cuh"
+#include "launch.cuh"
+#include "splits.cuh"
+
+/// @file
+/// The flash path's launches.
+
+namespace attend::cuda {
+
+/// Runs one kernel.
+template <class Engine, class V>
+void launch_flash_engine(const Problem& problem, const V& variant,
+                         const ForwardTensors<typename Engine::Element>& tensors,
+                         cudaStream_t stream) {
+  const Splits<float> splits(problem, variant.empty_row, Engine::kTileRows, stream);
+  constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
+  const auto kernel = flash<Engine, V>;
+  allow_shared_memory(kernel, kShared);
+  launch("flash", kernel,
+         {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().split),
+          Engine::kThreads, kShared},
+         stream, problem, variant, tensors, splits.results());
+  splits.merge(problem, tensors, stream);
+}
+
+/// Runs the kernel of a head dim's tiling.
+template <class T, FlashScores scores, class V>
+void launch_flash_tiling(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
+                         cudaStream_t stream) {
+  switch (flash_tiling(problem.head_dim, problem.head_dim_v, scores).head_dim) {
+    case 64:
+      return launch_flash_engine<FlashEngine<T, 64, scores>>(problem, variant, tensors, stream);
+    case 128:
+      return launch_flash_engine<FlashEngine<T, 128, scores>>(problem, variant, tensors, stream);
+    default:
+      return launch_flash_engine<FlashEngine<T, 256, scores>>(problem, variant, tensors, stream);
+  }
+}
+
+/// Runs the flash path: half types, head dims up to 256.
+template <class T, class V>
+void launch_flash(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
+                  cudaStream_t stream) {
+  const bool products = variant.scores_are_products() && !variant.excludes_beyond_position() &&
+                        !variant.dropout.active();
+  if (products)
+    return launch_flash_tiling<T, FlashScores::products>(problem, variant, tensors, stream);
+  launch_flash_tiling<T, FlashScores::any>(problem, variant, tensors, stream);
+}
+
+}  // namespace attend::cuda
