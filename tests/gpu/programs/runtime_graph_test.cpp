@@ -174,5 +174,18 @@ TEST_F(StreamTest, OneGraphFreesWhatAnotherAllocates) {
   cudaGetLastError();
 }
 
+TEST_F(StreamTest, ResetDestroysGraphs) {
+  start(1);
+  if (!emulated()) GTEST_SKIP() << "handles from before a reset must not be used";
+  int *data = upload({1});
+  cudaGraph_t graph = captured(first, [&] { add(data, 1, 1, first); });
+  cudaGraphExec_t executable = nullptr;
+  ATTEND_EXPECT_OK(cudaGraphInstantiate(&executable, graph, 0));
+  ATTEND_EXPECT_OK(cudaDeviceReset());
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, cudaGraphLaunch(executable, nullptr));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, cudaGraphInstantiate(&executable, graph, 0));
+  cudaGetLastError();
+}
+
 }  // namespace
 }  // namespace programs

@@ -198,7 +198,10 @@ cudaError_t cudaDeviceReset() {
     Context& old = r.context();
     const int ordinal = old.ordinal;
     r.schedule->finish_all(old);
-    std::erase_if(r.events, [&](const auto& event) { return event->context == &old; });
+    const auto is_old = [&](const auto& each) { return each->context == &old; };
+    std::erase_if(r.events, is_old);
+    std::erase_if(r.graphs, is_old);
+    std::erase_if(r.executables, is_old);
     auto fresh = std::make_unique<Context>(old.device, ordinal);
     for (const auto& [address, block] : r.host_blocks) {
       fresh->memory->adopt(block.data, block.bytes, gpu::Residence::host, "host memory");

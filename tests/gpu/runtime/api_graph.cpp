@@ -104,6 +104,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
     capture->thread = std::this_thread::get_id();
     capture->streams = {&stream};
     capture->id = ++r.captures;
+    capture->graph->context = stream.context;
     stream.capture = std::move(capture);
     stream.tail.clear();
     return cudaSuccess;

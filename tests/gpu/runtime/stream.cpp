@@ -22,6 +22,7 @@ bool Graph::has_memory() const {
 
 std::unique_ptr<Graph> Graph::instantiate() const {
   auto copy = std::make_unique<Graph>();
+  copy->context = context;
   copy->kept = kept;
   copy->freed = freed;
   copy->identity = identity;

@@ -23,6 +23,7 @@ struct Node {
 };
 
 struct Graph {
+  const Context* context = nullptr;  ///< of the capture that made it
   std::vector<std::unique_ptr<Node>> nodes;
   std::set<void*> kept;     ///< memory that its nodes allocate and do not free
   std::set<void*> freed;    ///< memory of other graphs that its nodes free
