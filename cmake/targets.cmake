@@ -3,6 +3,14 @@ add_library(attend::attend ALIAS attend)
 target_compile_features(attend INTERFACE cxx_std_20)
 target_link_libraries(attend INTERFACE Eigen3::Eigen Threads::Threads)
 
+# attend::compiled: the same headers, and the host's paths compiled once instead of in each file that calls them. Built only
+# if something links it.
+file(GLOB attend_compiled_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/compiled/*.cpp)
+add_library(attend_compiled STATIC EXCLUDE_FROM_ALL ${attend_compiled_sources})
+add_library(attend::compiled ALIAS attend_compiled)
+target_link_libraries(attend_compiled PUBLIC attend::attend)
+target_compile_definitions(attend_compiled PUBLIC ATTEND_COMPILED)
+
 # Inside another project our headers are system headers, so that the user's warnings stay the user's. Here they
 # are not: our own warnings must be seen.
 if(PROJECT_IS_TOP_LEVEL)

@@ -4,8 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <attend/cpu/fused_backward.hpp>
-#include <attend/cpu/math_backward.hpp>
+#include <attend/cpu/instances.hpp>
 #include <cmath>
 #include <limits>
 #include <memory>

@@ -2,8 +2,7 @@
 // processor has.
 #pragma once
 
-#include <attend/cpu/fused_forward.hpp>
-#include <attend/cpu/math_forward.hpp>
+#include <attend/cpu/instances.hpp>
 #include <string>
 #include <vector>
 

@@ -8,10 +8,7 @@
 
 #include "../core/backward_tensors.hpp"
 #include "../core/forward_tensors.hpp"
-#include "../cpu/fused_backward.hpp"
-#include "../cpu/fused_forward.hpp"
-#include "../cpu/math_backward.hpp"
-#include "../cpu/math_forward.hpp"
+#include "../cpu/instances.hpp"
 #include "../select/choose.hpp"
 #include "call.hpp"
 #include "tensor.hpp"

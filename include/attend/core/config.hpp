@@ -53,3 +53,22 @@
 /// Ends `ATTEND_TARGET_BEGIN`.
 #define ATTEND_TARGET_END ATTEND_PRAGMA(GCC diagnostic pop) ATTEND_PRAGMA(GCC pop_options)
 #endif
+
+/// Everything that the host runs for elements of type T, as explicit instantiations: `linkage` is
+/// `template`, or `extern template` where another file has them. See cpu/instances.hpp.
+#define ATTEND_HOST_PATHS(linkage, T)                                                              \
+  namespace attend::cpu {                                                                          \
+  linkage void math_forward(const Problem&, const Variant<RealOf<T>>&, const ForwardTensors<T>&,   \
+                            const Workers&);                                                       \
+  linkage void math_backward(const Problem&, const Variant<RealOf<T>>&, const BackwardTensors<T>&, \
+                             const Workers&);                                                      \
+  linkage void fused_forward(const Problem&, const Variant<RealOf<T>>&, const ForwardTensors<T>&,  \
+                             const Workers&);                                                      \
+  linkage void fused_backward(const Problem&, const Variant<RealOf<T>>&,                           \
+                              const BackwardTensors<T>&, const Workers&);                          \
+  linkage void run_fused<T>(const Problem&, const Variant<RealOf<T>>&, const FusedHooks<T>&,       \
+                            const ForwardTensors<T>&, const Workers&);                             \
+  linkage void run_fused_backward<T>(const Problem&, const Variant<RealOf<T>>&,                    \
+                                     const FusedGradientHooks<T>&, const BackwardTensors<T>&,      \
+                                     const QueryStates<RealOf<T>>&, const Workers&);               \
+  }

@@ -1,0 +1,4 @@
+// A part of attend::compiled.
+#include <attend/attend.hpp>
+
+ATTEND_HOST_PATHS(template, float)
