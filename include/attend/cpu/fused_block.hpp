@@ -66,10 +66,9 @@ class FusedBlock {
     head_kv_ = problem_.head_kv(head0);
     band_ = variant_.band(problem_, b_);
     const ForwardTensors<T>& t = call_.tensors;
+    std::int64_t h = head0 + first_row_ % plan_.heads_per_block;
+    std::int64_t i = first_row_ / plan_.heads_per_block;
     for (int r = 0; r < rows_; ++r) {
-      const std::int64_t row = first_row_ + r;
-      const std::int64_t h = head0 + row % plan_.heads_per_block;
-      const std::int64_t i = row / plan_.heads_per_block;
       s_.head[r] = h;
       s_.query[r] = i;
       s_.position[r] = band_.position(i);
@@ -79,7 +78,9 @@ class FusedBlock {
       if (variant_.mask) s_.mask_row[r] = variant_.mask.address(b_, h, i, 0);
       if (variant_.bias) s_.bias_row[r] = variant_.bias.address(b_, h, i, 0);
       s_.slopes[r] = variant_.alibi ? variant_.alibi(b_, h) : Real{0};
-      s_.counter[r] = variant_.dropout.row_counter(problem_, b_, h, i);
+      if (variant_.dropout.active())
+        s_.counter[r] = variant_.dropout.row_counter(problem_, b_, h, i);
+      if (++h == head0 + plan_.heads_per_block) h = head0, ++i;
     }
     for (int r = rows_; r < panels_ * plan_.panel_rows; ++r) s_.slopes[r] = 0;
   }
@@ -128,7 +129,7 @@ class FusedBlock {
                              std::min(tile.end, seen.end)};
       if (keys.empty()) continue;
       if (keys.end < tile.end) excluded_ = true;  // a pair may reach past the panel's last key
-      const TilePlace place = place_of(p, keys);
+      TilePlace place = place_of(p, keys);
       const Visibility visibility = look(p, place);
       if (visibility == Visibility::none) continue;
       if (k.data == nullptr) pack_tile(tile, k, v);
@@ -148,8 +149,9 @@ class FusedBlock {
                              s_.values);
   }
 
-  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at.
-  Visibility look(int p, const TilePlace& place) {
+  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at, and cuts
+  /// off keys at the end that no lane sees.
+  Visibility look(int p, TilePlace& place) {
     const std::int64_t* const query = place.query;
     const KeyRange inside = band_.all(query[0], query[place.rows - 1] + 1);
     const bool by_position =
@@ -162,8 +164,9 @@ class FusedBlock {
       mask.mask_stride = variant_.mask.stride(3);
       mask.same_row = variant_.mask.stride(1) == 0 && variant_.mask.stride(2) == 0;
     }
-    const Visibility visibility = fill_allowed(mask, place, s_.allowed);
-    if (visibility != Visibility::all) excluded_ = true;
+    const auto [visibility, seen] = fill_allowed(mask, place, kernels_.mask_words, s_.allowed);
+    if (visibility != Visibility::all || seen < place.keys) excluded_ = true;
+    place.keys = seen;
     if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
     excluded_ = true;
     const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
@@ -209,9 +212,7 @@ class FusedBlock {
       const std::int64_t stride = variant_.bias.stride(3);
       const Real** const row = s_.bias_row + p * plan_.panel_rows;
       for (int r = 0; r < place.rows; ++r) s_.bias_from[r] = row[r] + place.first_key * stride;
-      kernels_.transpose({s_.bias_from, stride, place.rows, place.keys}, s_.bias,
-                         plan_.panel_vectors);
-      change.bias = s_.bias;
+      change.bias = {s_.bias_from, stride, place.rows, place.keys};
     }
     if (variant_.alibi && !far) {
       change.slopes = s_.slopes + p * plan_.panel_rows;
@@ -267,7 +268,7 @@ class FusedBlock {
                          : RowEnd<Real>{};
       s_.factor[r] = end.factor;
       if (r < rows_of(p) && call_.tensors.lse)
-        call_.tensors.lse(b_, s_.head[row + r], s_.query[row + r]) = end.lse;
+        call_.tensors.lse(b_, s_.head[row + r], s_.query[row + r]) = end.state.lse();
     }
     kernels_.store(panel, s_.factor,
                    {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p), problem_.head_dim_v},

@@ -51,7 +51,7 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
     check += value * 0;
     call.tensors.out(b, h, i, c) = static_cast<T>(value);
   }
-  if (call.tensors.lse) call.tensors.lse(b, h, i) = end.lse;
+  if (call.tensors.lse) call.tensors.lse(b, h, i) = end.state.lse();
   if (check != 0 || top == -std::numeric_limits<Real>::infinity())
     call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0});
 }

@@ -155,7 +155,7 @@ class FusedGradientChunk {
       const KeyRange keys = {std::max(tile.begin, seen.begin / 32 * 32),
                              std::min(tile.end, seen.end)};
       if (keys.empty()) continue;
-      const TilePlace place = place_of(p, keys);
+      TilePlace place = place_of(p, keys);
       const Visibility visibility = look(place);
       if (visibility == Visibility::none) continue;
       if (k.data == nullptr) {
@@ -175,8 +175,9 @@ class FusedGradientChunk {
     return {b_, s_.head, s_.query, rows_of(p), plan_.panel_rows, keys.begin, keys.size()};
   }
 
-  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at.
-  Visibility look(const TilePlace& place) {
+  /// Which keys the lanes of a panel see; fills the bits where that has to be looked at, and cuts
+  /// off keys at the end that no lane sees.
+  Visibility look(TilePlace& place) {
     const std::int64_t first = place.query[0];
     const KeyRange inside = band_.all(first, first + place.rows);
     const bool by_position =
@@ -194,7 +195,8 @@ class FusedGradientChunk {
       mask.mask_stride = variant_.mask.stride(3);
       mask.same_row = variant_.mask.stride(2) == 0;
     }
-    const Visibility visibility = fill_allowed(mask, place, s_.allowed);
+    const auto [visibility, seen] = fill_allowed(mask, place, kernels_.mask_words, s_.allowed);
+    place.keys = seen;
     if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
     const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
     return any ? Visibility::some : Visibility::none;
@@ -245,8 +247,7 @@ class FusedGradientChunk {
     if (variant_.bias) {
       for (int r = 0; r < place.rows; ++r)
         s_.bias_row[r] = variant_.bias.address(b_, h_, place.query[r], place.first_key);
-      transpose_bias({s_.bias_row, variant_.bias.stride(3), place.rows, place.keys});
-      change.bias = s_.bias;
+      change.bias = {s_.bias_row, variant_.bias.stride(3), place.rows, place.keys};
     }
     if (variant_.alibi && !far) {
       std::fill_n(s_.alibi_slopes, plan_.panel_rows, variant_.alibi(b_, h_));
@@ -254,12 +255,6 @@ class FusedGradientChunk {
       change.distance = s_.distance;
     }
     return change;
-  }
-
-  void transpose_bias(const Rows<const Real>& rows) {
-    for (std::int64_t n = 0; n < rows.columns; ++n)
-      for (int r = 0; r < plan_.panel_rows; ++r)
-        s_.bias[n * plan_.panel_rows + r] = r < rows.count ? rows.row[r][n * rows.stride] : Real{0};
   }
 
   /// Position minus first key of each lane; false if one of them is not exact in the scores' type.

@@ -33,7 +33,6 @@ struct FusedGradientScratch {
     visit(gradients, plan.key_tile * width);
     visit(keep, plan.key_tile * width);
     visit(slopes, plan.key_tile * width);
-    visit(bias, plan.key_tile * width);
     visit(keys, packed_bytes<T>(plan.key_tile, problem.head_dim));
     visit(values, packed_bytes<T>(plan.key_tile, problem.head_dim_v));
     visit(allowed, plan.key_tile / 32 * width);
@@ -70,7 +69,6 @@ struct FusedGradientScratch {
   Real* gradients;              ///< of one tile
   Real* keep;                   ///< of one tile
   Real* slopes;                 ///< of one tile
-  Real* bias;                   ///< of one tile, transposed
   char* keys;                   ///< a tile of K, converted
   char* values;                 ///< a tile of V, converted
   std::uint32_t* allowed;       ///< bits of one tile

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "../core/keys.hpp"
+#include "engine/mask_word.hpp"
 #include "fused_hooks.hpp"
 
 /// @file
@@ -19,22 +20,6 @@ enum class Visibility {
   some,  ///< the bits have to be looked at
   all,   ///< every lane sees every key: no masking at all
 };
-
-/// The bits of up to 32 keys of a mask's row; true = keep.
-inline std::uint32_t mask_word(const bool* mask, std::int64_t stride, std::int64_t count) {
-  std::uint32_t word = 0;
-  std::int64_t n = 0;
-  if (stride == 1) {
-    // Byte k (0 or 1) times 2^(56 - 7k) is bit k of the top byte.
-    for (; n + 8 <= count; n += 8) {
-      std::uint64_t eight;
-      std::memcpy(&eight, mask + n, sizeof eight);
-      word |= static_cast<std::uint32_t>(eight * 0x0102040810204080 >> 56) << n;
-    }
-  }
-  for (; n < count; ++n) word |= std::uint32_t{mask[n * stride]} << n;
-  return word;
-}
 
 /// The lowest `count` bits, none for count <= 0 and all from 32 on.
 constexpr std::uint32_t low_bits(std::int64_t count) {
@@ -54,33 +39,40 @@ struct TileMask {
   bool same_row = false;                  ///< whether the mask's rows are one row (a padding mask)
 };
 
-/// Sets the bits of a tile and says what they come to. Lanes past the rows count as seeing nothing.
-inline Visibility fill_allowed(const TileMask& mask, const TilePlace& place,
-                               std::uint32_t* allowed) {
-  std::uint32_t any = 0;
-  bool all = true;
-  for (std::int64_t n = 0; n < place.keys; n += 32) {
+/// What a tile's bits come to.
+struct TileBits {
+  Visibility visibility;  ///< of the keys below
+  std::int64_t keys;      ///< keys of the tile up to the last one that any lane sees
+};
+
+/// Sets the bits of a tile. Lanes past the rows count as seeing nothing. `mask_words`: the
+/// engine's.
+inline TileBits fill_allowed(const TileMask& mask, const TilePlace& place, MaskWords mask_words,
+                             std::uint32_t* allowed) {
+  if (mask.mask_row != nullptr) {
+    const std::int64_t skipped = place.first_key * mask.mask_stride;
+    mask_words({mask.mask_row, mask.mask_stride, mask.same_row ? 1 : place.rows, place.keys},
+               skipped, allowed, place.width);
+  }
+  TileBits bits{Visibility::all, 0};
+  for (std::int64_t n = (place.keys - 1) / 32 * 32; n >= 0; n -= 32) {
     std::uint32_t* const words = allowed + n / 32 * place.width;
-    const std::int64_t first = place.first_key + n;
-    const std::int64_t count = std::min<std::int64_t>(place.keys - n, 32);
-    const std::uint32_t full = low_bits(count);
-    std::uint32_t shared = full;
-    if (mask.mask_row != nullptr && mask.same_row)
-      shared &= mask_word(mask.mask_row[0] + first * mask.mask_stride, mask.mask_stride, count);
-    std::uint32_t every = ~std::uint32_t{0};
+    if (mask.mask_row == nullptr || mask.same_row)
+      std::fill_n(words, place.rows, mask.mask_row == nullptr ? low_bits(place.keys - n) : *words);
+    if (mask.visible != nullptr)
+      for (int r = 0; r < place.rows; ++r)
+        words[r] &= range_word(mask.visible[r], place.first_key + n);
+    std::uint32_t any = 0, every = ~std::uint32_t{0};
     for (int r = 0; r < place.rows; ++r) {
-      std::uint32_t word = shared;
-      if (mask.visible != nullptr) word &= range_word(mask.visible[r], first);
-      if (mask.mask_row != nullptr && !mask.same_row && word != 0)
-        word &= mask_word(mask.mask_row[r] + first * mask.mask_stride, mask.mask_stride, count);
-      words[r] = word;
-      any |= word;
-      every &= word;
+      any |= words[r];
+      every &= words[r];
     }
     std::fill(words + place.rows, words + place.width, 0);
-    all = all && (every & full) == full;
+    if (bits.keys == 0 && any != 0) bits.keys = n + std::bit_width(any);
+    if ((low_bits(bits.keys - n) & ~every) != 0) bits.visibility = Visibility::some;
   }
-  return any == 0 ? Visibility::none : all ? Visibility::all : Visibility::some;
+  if (bits.keys == 0) bits.visibility = Visibility::none;
+  return bits;
 }
 
 }  // namespace attend::cpu

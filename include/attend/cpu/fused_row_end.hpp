@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "../core/softmax_state.hpp"
@@ -11,24 +10,25 @@
 
 namespace attend::cpu {
 
-/// What a row's sum of values is multiplied by, and its log-sum-exp.
+/// What a row's sum of values is multiplied by, and its keys and sink as a softmax state.
 template <class Real>
 struct RowEnd {
-  Real factor = 0;  ///< of the output
-  Real lse = 0;     ///< natural log, sink included
+  Real factor = 0;           ///< of the output
+  SoftmaxState<Real> state;  ///< in natural units
 };
 
-/// The end of a row of head h from its maximum (in the units of the panel) and sum.
+/// The end of a row of head h from its maximum (in the units of the panel) and sum. An empty row's
+/// factor is of no use: such rows are computed by the definition.
 template <class T>
 RowEnd<RealOf<T>> row_end(const FusedCall<T>& call, std::int64_t b, std::int64_t h, RealOf<T> max,
                           RealOf<T> sum) {
   using Real = RealOf<T>;
-  using std::exp;
+  const Real keep = static_cast<Real>(call.variant.dropout.keep_scale);
   const SoftmaxState<Real> keys{sum == 0 ? max : max * call.late_scale(), sum};
+  if (!call.variant.sink) return {keep / (sum == 0 ? Real{1} : sum), keys};
   const SoftmaxState<Real> all = keys.merged({call.variant.sink_logit(b, h), 1});
   // A sink of -inf merges as weight exp(-inf) = 0, the empty row as sum 0; both are right.
-  const Real keep = static_cast<Real>(call.variant.dropout.keep_scale);
-  return {keys.rescale(all.max) / all.sum * keep, all.lse()};
+  return {keys.rescale(all.max) / all.sum * keep, all};
 }
 
 }  // namespace attend::cpu

@@ -94,8 +94,7 @@ class FusedRows {
   }
 
   void run_tile(const FusedItem& item, const KeyRange& keys, bool by_position) {
-    const TilePlace place{item.b, head_.data(), query_.data(), rows(),
-                          rows(), keys.begin,   keys.size()};
+    TilePlace place{item.b, head_.data(), query_.data(), rows(), rows(), keys.begin, keys.size()};
     TileMask mask;
     if (by_position) mask.visible = visible_.data();
     if (call_.variant.mask) {
@@ -103,23 +102,24 @@ class FusedRows {
       mask.mask_stride = call_.variant.mask.stride(3);
       mask.same_row = call_.variant.mask.stride(1) == 0 && call_.variant.mask.stride(2) == 0;
     }
-    Visibility visibility = Visibility::all;
+    TileBits bits{Visibility::all, place.keys};
     if (by_position || call_.variant.mask || call_.hooks.mask != nullptr)
-      visibility = fill_allowed(mask, place, allowed_.data());
-    if (visibility == Visibility::none) return;
+      bits = fill_allowed(mask, place, call_.kernels.mask_words, allowed_.data());
+    if (bits.visibility == Visibility::none) return;
+    place.keys = bits.keys;
     if (call_.hooks.mask != nullptr) {
       call_.hooks.mask(call_.hooks.variant, place, allowed_.data());
-      visibility = Visibility::some;
+      bits.visibility = Visibility::some;
     }
     const std::int64_t h_kv = call_.problem.head_kv(head_[0]);
     const View<const T, 4>& k = call_.tensors.k;
     const View<const T, 4>& v = call_.tensors.v;
     RowTile<T> tile{
-        {k.address(item.b, h_kv, keys.begin, 0), k.stride(2), 1, keys.size(), k.extent(3)},
-        {v.address(item.b, h_kv, keys.begin, 0), v.stride(2), 1, keys.size(), v.extent(3)},
+        {k.address(item.b, h_kv, keys.begin, 0), k.stride(2), 1, place.keys, k.extent(3)},
+        {v.address(item.b, h_kv, keys.begin, 0), v.stride(2), 1, place.keys, v.extent(3)},
         scores_.data(),
         call_.late_scale() * kLog2E<Real>,
-        visibility == Visibility::all ? nullptr : allowed_.data()};
+        bits.visibility == Visibility::all ? nullptr : allowed_.data()};
     call_.kernels.attend_rows(tile, {rows(), queries_.data(), query_stride_, out_.data(),
                                      out_stride_, max_.data(), sum_.data()});
   }

@@ -71,7 +71,6 @@ struct FusedScratch {
     visit(sum, rows);
     visit(scores, plan.key_tile * width);
     visit(probabilities, plan.key_tile * width);
-    visit(bias, plan.key_tile * width);
     visit(keys, packed_bytes<T>(plan.key_tile, problem.head_dim));
     visit(values, packed_bytes<T>(plan.key_tile, problem.head_dim_v));
     visit(allowed, plan.key_tile / 32 * width);
@@ -106,7 +105,6 @@ struct FusedScratch {
   Real* sum;                    ///< of each row
   Real* scores;                 ///< of one tile
   Real* probabilities;          ///< of one tile, for engines that round them
-  Real* bias;                   ///< of one tile, transposed
   char* keys;                   ///< a tile of K, converted
   char* values;                 ///< a tile of V, converted
   std::uint32_t* allowed;       ///< bits of one tile

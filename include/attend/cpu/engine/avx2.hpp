@@ -17,6 +17,7 @@
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
+#include "mask_word.hpp"
 
 /// @file
 /// The AVX2 engine: 8 floats to a vector. Needs AVX2, FMA and F16C (Haswell, Zen).
@@ -151,6 +152,12 @@ struct Layer {
     return _mm256_castsi256_ps(_mm256_sllv_epi32(set1_words(bits), shifts));
   }
 
+  /// Bit n is set where byte n of 32 is not 0.
+  static ATTEND_INLINE std::uint32_t bits_of_bytes(const void* from) {
+    const __m256i bytes = _mm256_loadu_si256(static_cast<const __m256i*>(from));
+    const __m256i zeros = _mm256_cmpeq_epi8(bytes, _mm256_setzero_si256());
+    return ~static_cast<std::uint32_t>(_mm256_movemask_epi8(zeros));
+  }
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   }

@@ -17,6 +17,7 @@
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
+#include "mask_word.hpp"
 
 /// @file
 /// The AVX-512 engine: 16 floats to a vector. Needs F, BW, DQ and VL (Skylake server, Zen 4).
@@ -160,6 +161,11 @@ struct Layer {
   /// Lanes n whose bit n is set.
   static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) { return static_cast<Mask>(bits); }
 
+  /// Bit n is set where byte n of 32 is not 0.
+  static ATTEND_INLINE std::uint32_t bits_of_bytes(const void* from) {
+    const __m256i bytes = _mm256_loadu_si256(static_cast<const __m256i*>(from));
+    return _mm256_test_epi8_mask(bytes, bytes);
+  }
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
     return _mm512_loadu_si512(from);
   }

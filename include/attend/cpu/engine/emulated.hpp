@@ -12,6 +12,7 @@
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
 #include "kernels.hpp"
+#include "mask_word.hpp"
 
 /// @file
 /// The engines for bfloat16 (AVX-512-BF16, AMX) with a plain form of each of their instructions, so
@@ -167,6 +168,8 @@ struct PairLayer {
   static Mask mask_of_bits(std::uint32_t bits) {
     return lanes<bool>([&](int n) { return (bits >> n & 1) != 0; });
   }
+  /// Bit n is set where byte n of 32 is not 0.
+  static std::uint32_t bits_of_bytes(const bool* from) { return mask_word(from, 1, 32); }
   static Words load_words(const std::uint32_t* from) {
     return lanes<std::uint32_t>([&](int n) { return from[n]; });
   }

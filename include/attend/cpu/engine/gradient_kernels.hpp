@@ -92,6 +92,9 @@ struct GradientKernels {
   /// From scores to what the tile adds to dQ, dK and dV.
   void (*accumulate)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel,
                      const ColumnBlocks& columns, const ColumnBlocks& columns_v);
+  /// A mask's bytes as bits, see `MaskWords`.
+  void (*mask_words)(const Rows<const bool>& mask, std::int64_t skipped, std::uint32_t* words,
+                     std::int64_t width);
   /// Writes a panel's `out` times `factor` to rows; see `Kernels::store`.
   void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);
 };

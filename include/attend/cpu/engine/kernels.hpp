@@ -34,9 +34,9 @@ struct Operand {
 /// Rows of a matrix that need not be evenly spaced, `stride` elements between columns.
 template <class T>
 struct Rows {
-  T* const* row;             ///< `count` pointers to column 0
-  std::int64_t stride;       ///< between columns, in elements
-  int count;                 ///< rows
+  T* const* row = nullptr;   ///< `count` pointers to column 0
+  std::int64_t stride = 0;   ///< between columns, in elements
+  int count = 0;             ///< rows
   std::int64_t columns = 0;  ///< columns
 };
 
@@ -58,7 +58,7 @@ template <class Real>
 struct ScoreChange {
   Real scale = 1;                  ///< of the dot product
   Real softcap = 0;                ///< 0: none
-  const Real* bias = nullptr;      ///< keys x lanes; -inf excludes
+  Rows<const Real> bias{};         ///< of each lane, columns are keys; -inf excludes; null: none
   const Real* slopes = nullptr;    ///< lanes; null: no ALiBi
   const Real* distance = nullptr;  ///< lanes: position minus the tile's first key
 };
@@ -143,8 +143,6 @@ struct Kernels {
 
   /// Packs the rows, times `factor`, as the right factor of the score product into `panel.queries`.
   void (*pack_queries)(const Rows<const T>& rows, Real factor, const Panel<Real>& panel);
-  /// Writes `rows`, transposed, to `to` (columns x lanes); lanes without a row become 0.
-  void (*transpose)(const Rows<const Real>& rows, Real* to, int vectors);
   /// K as left factor of the score product; copied to `scratch` where it can't be used in place.
   Operand (*pack_keys)(const KeyTile<T>& tile, void* scratch);
   /// V^T as left factor of the output product.
@@ -156,6 +154,9 @@ struct Kernels {
   /// Writes `out` times `factor` (lanes) to the rows; `check` (lanes) becomes 0 where all written
   /// values are finite and NaN elsewhere.
   void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);
+  /// A mask's bytes as bits, see `MaskWords`.
+  void (*mask_words)(const Rows<const bool>& mask, std::int64_t skipped, std::uint32_t* words,
+                     std::int64_t width);
   /// One tile of keys for a few rows.
   void (*attend_rows)(const RowTile<T>& tile, const RowPanel<Real>& panel);
 };

@@ -1,42 +1,75 @@
 // Included by each engine inside its namespace and its target: operands of the products as their
 // instructions take them.
 
+/// Up to kLanes columns of up to kLanes rows; what is not there becomes 0.
+template <class L, class T>
+void load_part_of_rows(const Rows<const T>& rows, int first, std::int64_t column,
+                       typename L::Vector (&block)[L::kLanes]) {
+  const std::int64_t count = rows.columns - column;
+  for (int r = 0; r < L::kLanes; ++r) {
+    block[r] = L::zero();
+    if (first + r >= rows.count) continue;
+    const T* const from = rows.row[first + r] + column * rows.stride;
+    if (rows.stride == 1 && count >= L::kLanes) {
+      block[r] = L::load(from);
+      continue;
+    }
+    typename L::Real part[L::kLanes] = {};
+    for (int c = 0; c < L::kLanes && c < count; ++c)
+      part[c] = static_cast<typename L::Real>(from[c * rows.stride]);
+    block[r] = L::load(part);
+  }
+}
+
+/// Elements of kLanes rows from `first` on, transposed: vector c becomes column `column` + c of
+/// them. What is not there becomes 0.
+template <class L, class T>
+ATTEND_INLINE void load_transposed(const Rows<const T>& rows, int first, std::int64_t column,
+                                   typename L::Vector (&block)[L::kLanes]) {
+  if (rows.stride == 1 && column + L::kLanes <= rows.columns && first + L::kLanes <= rows.count) {
+    ATTEND_UNROLL for (int r = 0; r < L::kLanes; ++r) {
+      block[r] = L::load(rows.row[first + r] + column);
+    }
+  } else {  // in an array of its own, so that `block` can be registers
+    typename L::Vector part[L::kLanes];
+    load_part_of_rows<L>(rows, first, column, part);
+    ATTEND_UNROLL for (int r = 0; r < L::kLanes; ++r) block[r] = part[r];
+  }
+  L::transpose(block);
+}
+
 /// `rows` times `factor`, transposed, to `to` (columns x width); lanes without a row become 0.
 template <class L, class T>
 void transpose_scaled(const Rows<const T>& rows, typename L::Real factor, typename L::Real* to,
                       int vectors) {
-  using Real = typename L::Real;
   constexpr int kLanes = L::kLanes;
   const std::int64_t width = vectors * kLanes;
+  const typename L::Vector scale = L::set1(factor);
   for (int n = 0; n < vectors; ++n) {
-    std::int64_t column = 0;
-    if (rows.stride == 1) {
-      for (; column + kLanes <= rows.columns; column += kLanes) {
-        typename L::Vector block[kLanes];
-        for (int r = 0; r < kLanes; ++r) {
-          const int row = n * kLanes + r;
-          block[r] = row < rows.count
-                         ? L::multiply(L::load(rows.row[row] + column), L::set1(factor))
-                         : L::zero();
-        }
-        L::transpose(block);
-        for (int c = 0; c < kLanes; ++c) L::store(to + (column + c) * width + n * kLanes, block[c]);
-      }
-    }
-    for (; column < rows.columns; ++column) {
-      for (int r = 0; r < kLanes; ++r) {
-        const int row = n * kLanes + r;
-        to[column * width + row] =
-            row < rows.count ? static_cast<Real>(rows.row[row][column * rows.stride]) * factor
-                             : Real{0};
+    for (std::int64_t column = 0; column < rows.columns; column += kLanes) {
+      typename L::Vector block[kLanes];
+      load_transposed<L>(rows, n * kLanes, column, block);
+      ATTEND_UNROLL for (int c = 0; c < kLanes; ++c) {
+        if (column + c < rows.columns)
+          L::store(to + (column + c) * width + n * kLanes, L::multiply(block[c], scale));
       }
     }
   }
 }
 
+/// See `MaskWords`.
 template <class L>
-void transpose_rows(const Rows<const typename L::Real>& rows, typename L::Real* to, int vectors) {
-  transpose_scaled<L>(rows, typename L::Real{1}, to, vectors);
+void mask_words(const Rows<const bool>& mask, std::int64_t skipped, std::uint32_t* words,
+                std::int64_t width) {
+  for (int r = 0; r < mask.count; ++r) {
+    const bool* from = mask.row[r] + skipped;
+    std::uint32_t* to = words + r;
+    std::int64_t left = mask.columns;
+    if (mask.stride == 1)
+      for (; left >= 32; left -= 32, from += 32, to += width) *to = L::bits_of_bytes(from);
+    for (; left > 0; left -= 32, from += 32 * mask.stride, to += width)
+      *to = mask_word(from, mask.stride, left < 32 ? left : 32);
+  }
 }
 
 /// The tile in the type of the scores: where it lies if it has that type already, else converted to

@@ -12,6 +12,7 @@
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
+#include "mask_word.hpp"
 
 /// @file
 /// The portable engine: 16-byte vectors as the compiler's own vector type, which any architecture
@@ -149,6 +150,10 @@ struct Layer {
     return mask;
   }
 
+  /// Bit n is set where byte n of 32 is not 0.
+  static ATTEND_INLINE std::uint32_t bits_of_bytes(const bool* from) {
+    return mask_word(from, 1, 32);
+  }
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) { return load_as<Words>(from); }
   static ATTEND_INLINE Words set1_words(std::uint32_t x) { return x - Words{}; }
   static ATTEND_INLINE Words add_words(Words a, std::uint32_t b) { return a + b; }

@@ -1,32 +1,73 @@
 // Included by each engine inside its namespace and its target.
 
-/// Scores of one column of vectors after everything but masks.
+/// Scores s become softcap tanh(scale s / softcap).
 template <class L>
-void change_scores(const Tile<typename L::Real>& tile, int vectors) {
+void cap_scores(const Tile<typename L::Real>& tile, std::int64_t width) {
   using Vector = typename L::Vector;
-  using Real = typename L::Real;
-  const ScoreChange<Real>& change = *tile.change;
-  const std::int64_t width = vectors * L::kLanes;
-  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
-  const Vector inverse_cap = L::set1(change.softcap > 0 ? 1 / change.softcap : Real{0});
-  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
-    for (std::int64_t key = 0; key < tile.keys; ++key) {
-      Real* const at = tile.scores + key * width + lane;
-      Vector s = L::multiply(L::load(at), L::set1(change.scale));
-      if (change.softcap > 0)
-        s = L::multiply(L::set1(change.softcap), tanh<L>(L::multiply(s, inverse_cap)));
-      if (change.bias != nullptr) {
-        const Vector bias = L::load(change.bias + key * width + lane);
-        s = L::select(L::equal(bias, lowest), lowest, L::add(s, bias));
+  const Vector cap = L::set1(tile.change->softcap);
+  const Vector inner = L::set1(tile.change->scale / tile.change->softcap);
+  for (std::int64_t n = 0; n < tile.keys * width; n += L::kLanes) {
+    const Vector s = L::load(tile.scores + n);
+    L::store(tile.scores + n, L::multiply(cap, tanh<L>(L::multiply(s, inner))));
+  }
+}
+
+/// One vector of scores s becomes scale s + bias; a bias of -inf is selected, whatever s is.
+template <class L>
+ATTEND_INLINE void add_bias(typename L::Real* at, typename L::Vector scale,
+                            typename L::Vector bias) {
+  const typename L::Vector lowest = L::set1(-std::numeric_limits<typename L::Real>::infinity());
+  const typename L::Vector sum = L::multiply_add(L::load(at), scale, bias);
+  L::store(at, L::select(L::equal(bias, lowest), bias, sum));
+}
+
+/// The same of the tile. The bias lies in rows of queries and is transposed block by block in
+/// registers.
+template <class L>
+void bias_scores(const Tile<typename L::Real>& tile, std::int64_t width, typename L::Vector scale) {
+  for (int lane = 0; lane < width; lane += L::kLanes) {
+    for (std::int64_t key = 0; key < tile.keys; key += L::kLanes) {
+      typename L::Vector bias[L::kLanes];
+      load_transposed<L>(tile.change->bias, lane, key, bias);
+      typename L::Real* const at = tile.scores + key * width + lane;
+      ATTEND_UNROLL for (int n = 0; n < L::kLanes; ++n) {
+        if (key + n < tile.keys) add_bias<L>(at + n * width, scale, bias[n]);
       }
-      if (change.slopes != nullptr) {
-        const Vector distance =
-            L::subtract(L::load(change.distance + lane), L::set1(static_cast<Real>(key)));
-        s = L::subtract(s, L::multiply(L::load(change.slopes + lane), L::absolute(distance)));
-      }
-      L::store(at, s);
     }
   }
+}
+
+/// Scores s become scale s - slope |distance - row|.
+template <class L>
+void alibi_scores(const Tile<typename L::Real>& tile, std::int64_t width,
+                  typename L::Vector scale) {
+  using Real = typename L::Real;
+  using Vector = typename L::Vector;
+  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
+    const Vector slope = L::load(tile.change->slopes + lane);
+    const Vector position = L::load(tile.change->distance + lane);
+    for (std::int64_t key = 0; key < tile.keys; ++key) {
+      Real* const at = tile.scores + key * width + lane;
+      const Vector distance = L::subtract(position, L::set1(static_cast<Real>(key)));
+      L::store(at, L::subtract(L::multiply(L::load(at), scale),
+                               L::multiply(slope, L::absolute(distance))));
+    }
+  }
+}
+
+/// The tile's scores after everything but masks; the scale goes with the first of the changes.
+template <class L>
+void change_scores(const Tile<typename L::Real>& tile, int vectors) {
+  const ScoreChange<typename L::Real>& change = *tile.change;
+  const std::int64_t width = vectors * L::kLanes;
+  typename L::Vector scale = L::set1(change.scale);
+  const typename L::Vector one = L::set1(1);
+  if (change.softcap > 0) cap_scores<L>(tile, width), scale = one;
+  if (change.bias.row != nullptr) bias_scores<L>(tile, width, scale), scale = one;
+  if (change.slopes != nullptr) return alibi_scores<L>(tile, width, scale);
+  if (change.softcap > 0 || change.bias.row != nullptr) return;
+  for (std::int64_t n = 0; n < tile.keys * width; n += L::kLanes)
+    L::store(tile.scores + n, L::multiply(L::load(tile.scores + n), scale));
 }
 
 /// The greatest score of each lane and `start`; NaN scores are passed over (they come back as NaN
@@ -45,30 +86,36 @@ ATTEND_INLINE typename L::Vector column_max(const typename L::Real* scores, std:
   return L::max(L::max(top[0], top[1]), L::max(top[2], top[3]));
 }
 
-/// The same of the allowed scores alone; excluded ones become -inf, by selection: whatever they
-/// were.
+/// A vector of scores becomes -inf where bit `n` of the lane's word is not set, by selection:
+/// whatever it was. `top` takes in the rest.
+template <class L>
+ATTEND_INLINE void exclude(typename L::Real* at, typename L::Words words, int n,
+                           typename L::Vector& top) {
+  const typename L::Vector lowest = L::set1(-std::numeric_limits<typename L::Real>::infinity());
+  const typename L::Vector s = L::select(L::test_bit(words, n), L::load(at), lowest);
+  L::store(at, s);
+  top = L::max(s, top);
+}
+
+/// The greatest allowed score of each lane and `start`; excluded ones become -inf.
 template <class L>
 ATTEND_INLINE typename L::Vector column_max_of_allowed(const Tile<typename L::Real>& tile,
                                                        std::int64_t lane, std::int64_t width,
                                                        typename L::Vector start) {
-  using Real = typename L::Real;
-  const typename L::Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
-  typename L::Vector top[2] = {start, start};
+  typename L::Vector top[4] = {start, start, start, start};
   for (std::int64_t first = 0; first < tile.keys; first += 32) {
     const typename L::Words words = L::load_words(tile.allowed + first / 32 * width + lane);
-    const int count = static_cast<int>(tile.keys - first < 32 ? tile.keys - first : 32);
-    Real* const at = tile.scores + first * width + lane;
-    for (int bit = 0; bit < count; bit += 2) {
-      ATTEND_UNROLL for (int n = 0; n < 2; ++n) {
-        if (n == 1 && bit + 1 == count) continue;
-        const typename L::Vector s =
-            L::select(L::test_bit(words, bit + n), L::load(at + (bit + n) * width), lowest);
-        L::store(at + (bit + n) * width, s);
-        top[n] = L::max(s, top[n]);
+    typename L::Real* const at = tile.scores + first * width + lane;
+    if (first + 32 <= tile.keys) {  // with constants for bits
+      ATTEND_UNROLL for (int bit = 0; bit < 32; ++bit) {
+        exclude<L>(at + bit * width, words, bit, top[bit % 4]);
       }
+    } else {
+      for (int bit = 0; first + bit < tile.keys; ++bit)
+        exclude<L>(at + bit * width, words, bit, top[0]);
     }
   }
-  return L::max(top[0], top[1]);
+  return L::max(L::max(top[0], top[1]), L::max(top[2], top[3]));
 }
 
 /// Zeroes the probabilities that dropout drops. Four keys (rows) share a Philox counter.

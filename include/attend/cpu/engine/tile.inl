@@ -1,10 +1,29 @@
 // Included by each engine inside its namespace and its target: the operations of `Kernels<T>` over
 // a layer L of instructions.
 
+/// Asks for share `part` of `parts` of the rows, to be read soon.
+template <class T>
+ATTEND_INLINE void prefetch_rows(const Rows<T>& rows, std::int64_t part, std::int64_t parts) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  if (rows.stride != 1) return;
+  const std::int64_t end = rows.count * (part + 1) / parts;
+  for (std::int64_t r = rows.count * part / parts; r < end; ++r)
+    for (std::int64_t c = 0; c < rows.columns; c += kLine) __builtin_prefetch(rows.row[r] + c);
+}
+
+/// In chunks of keys where there is a bias, a share of which is on its way during each of them: it
+/// is too large for any cache.
 template <class L>
 void scores(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel) {
   const std::int64_t steps = padded_steps<L>(panel.depth);
-  product<L>(tile.k, tile.keys, panel.queries, steps, tile.scores, panel.vectors, nullptr);
+  const bool biased = tile.change != nullptr && tile.change->bias.row != nullptr;
+  const std::int64_t chunk = !biased ? tile.keys : L::kStepsAtOnce > 1 ? 32 : 8;
+  for (std::int64_t key = 0; key < tile.keys; key += chunk) {
+    if (biased) prefetch_rows(tile.change->bias, key / chunk, (tile.keys + chunk - 1) / chunk);
+    product<L>(tile.k.from(key, 0), key + chunk < tile.keys ? chunk : tile.keys - key,
+               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors,
+               nullptr);
+  }
   if (tile.change != nullptr) change_scores<L>(tile, panel.vectors);
 }
 
@@ -17,6 +36,14 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,
              panel.out, panel.vectors, rescale);
+}
+
+/// The first `count` lanes to elements `stride` apart.
+template <class L, class T>
+void store_part(T* to, std::int64_t stride, int count, typename L::Vector v) {
+  T lane[L::kLanes];
+  L::store(lane, v);
+  for (int c = 0; c < count; ++c) to[c * stride] = lane[c];
 }
 
 template <class L, class T>
@@ -32,22 +59,18 @@ void store(const Panel<typename L::Real>& panel, const typename L::Real* factor,
       const int count =
           static_cast<int>(rows.columns - column < kLanes ? rows.columns - column : kLanes);
       Vector block[kLanes];
-      for (int c = 0; c < kLanes; ++c) {
-        block[c] = c < count
-                       ? L::multiply(L::load(panel.out + (column + c) * width + n * kLanes), scale)
-                       : L::zero();
-        finite = L::add(finite, L::multiply(block[c], L::zero()));
+      ATTEND_UNROLL for (int c = 0; c < kLanes; ++c) {
+        block[c] = L::zero();
+        if (c < count)
+          block[c] = L::multiply(L::load(panel.out + (column + c) * width + n * kLanes), scale);
+        finite = L::multiply_add(block[c], L::zero(), finite);
       }
       L::transpose(block);
-      for (int r = 0; r < kLanes && n * kLanes + r < rows.count; ++r) {
+      const bool whole = rows.stride == 1 && count == kLanes;
+      ATTEND_UNROLL for (int r = 0; r < kLanes; ++r) {
+        if (n * kLanes + r >= rows.count) continue;
         T* const to = rows.row[n * kLanes + r] + column * rows.stride;
-        if (rows.stride == 1 && count == kLanes) {
-          L::store(to, block[r]);
-        } else {
-          T lane[kLanes];
-          L::store(lane, block[r]);
-          for (int c = 0; c < count; ++c) to[c * rows.stride] = lane[c];
-        }
+        whole ? L::store(to, block[r]) : store_part<L>(to, rows.stride, count, block[r]);
       }
     }
     L::store(check + n * kLanes, finite);
@@ -61,11 +84,11 @@ constexpr Kernels<T> kernels(const char* name, const Tuning& tuning) {
           tuning,
           L::kStep,
           &pack_queries<L, T>,
-          &transpose_rows<L>,
           &pack_keys<L, T>,
           &pack_values<L, T>,
           &scores<L>,
           &accumulate<L>,
           &store<L, T>,
+          &mask_words<L>,
           &attend_rows<L, T>};
 }

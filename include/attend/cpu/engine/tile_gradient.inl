@@ -160,7 +160,12 @@ void accumulate_gradients(const GradientTile<typename L::Real>& tile,
 /// The engine's table for element type T.
 template <class L, class T>
 constexpr GradientKernels<T> gradient_kernels(Tuning tuning) {
-  return {tuning,         &transpose_elements<L, T>, &pack_rows<L, T>,
-          &as_real<L, T>, &gradient_scores<L>,       &accumulate_gradients<L>,
+  return {tuning,
+          &transpose_elements<L, T>,
+          &pack_rows<L, T>,
+          &as_real<L, T>,
+          &gradient_scores<L>,
+          &accumulate_gradients<L>,
+          &mask_words<L>,
           &store<L, T>};
 }
