@@ -105,48 +105,53 @@ struct FlashEngine {
     });
   }
 
-  /// rO += P V. A thread's scores are its part of the left operand.
-  static __device__ void add_products(Output& rO, const Scores& rP, const Tile& sV) {
+  /// Weights as left operands: of 16 rows and 16 keys a register is what a thread's scores of a row
+  /// are, two neighbours each.
+  struct Weights {
+    std::uint32_t at[kTileColumns / 16][kBands][4];
+  };
+  /// Rounds weights to elements.
+  static __device__ Weights weights(const Scores& rP) {
+    Weights rounded;
+    each_weight([&](int k, int m, int x, int r, int c) {
+      rounded.at[k][m][x] = opaque(packed(rP[r][c], rP[r][c + 1], T{}));
+    });
+    return rounded;
+  }
+
+  /// rO += P V.
+  static __device__ void add_products(Output& rO, const Weights& rP, const Tile& sV) {
     const RightOperand<Tile> values(sV);
 #pragma unroll
-    for (int k = 0; k < kTileColumns / 16; ++k) {
-      std::uint32_t a[kBands][4];
-#pragma unroll
-      for (int m = 0; m < kBands; ++m)
-#pragma unroll
-        for (int x = 0; x < 4; ++x) {
-          const int c = 4 * k + x / 2 * 2;
-          a[m][x] = packed(rP[2 * m + x % 2][c], rP[2 * m + x % 2][c + 1], T{});
-        }
+    for (int k = 0; k < kTileColumns / 16; ++k)
 #pragma unroll
       for (int n = 0; n < kSteps; ++n) {
         std::uint32_t b[4];
         values.read(b, n, k);
 #pragma unroll
-        for (int m = 0; m < kBands; ++m) add_product(rO, m, 4 * n, a[m], b);
+        for (int m = 0; m < kBands; ++m) add_product(rO, m, 4 * n, rP.at[k][m], b);
       }
-    }
   }
 
   /// The same by multiply-add, leaving out keys that are not `allowed(r, c)` one by one: for values
   /// that are infinite or NaN. The warp's queries are overwritten with weights.
   template <class Allowed>
-  static __device__ void add_selected(Output& rO, const Scores& rP, Allowed allowed, const Tile& sV,
-                                      QueryRows& sP) {
-    const int g = opaque(lane()) / 4, t = opaque(lane()) % 4;
+  static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
+                                      const Tile& sV, QueryRows& sP) {
+    const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
     __syncwarp();
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c)
-        store(sP.octet(first_row() + g + 8 * r, c / 2).at[2 * t + c % 2],
-              allowed(r, c) ? rP[r][c] : kExcluded<Real>);
+    each_weight([&](int k, int m, int x, int r, int c) {
+      T* const two = &sP.octet(row + 8 * r, c / 2).at[2 * t];
+      const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});
+      const std::uint32_t kept = (allowed(r, c) ? 0xffffu : 0) | (allowed(r, c + 1) ? ~0xffffu : 0);
+      *reinterpret_cast<std::uint32_t*>(two) = (rP.at[k][m][x] & kept) | (excluded & ~kept);
+    });
     __syncwarp();
 #pragma unroll 1
     for (int key = 0; key < kTileColumns; ++key)
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        const Real p = to_real(sP.at(first_row() + g + 8 * r, key));
+        const Real p = to_real(sP.at(row + 8 * r, key));
         if (is_excluded(p)) continue;
 #pragma unroll
         for (int c = 0; c < kOutColumns; ++c)
@@ -170,6 +175,18 @@ struct FlashEngine {
   }
 
  private:
+  // Calls `visit(k, m, x, r, c)` for each register of weights: k-th 16 keys, m-th 16 rows, register
+  // x of those, which has columns c and c + 1 of the thread's row r.
+  template <class Visit>
+  static __device__ void each_weight(Visit visit) {
+#pragma unroll
+    for (int k = 0; k < kTileColumns / 16; ++k)
+#pragma unroll
+      for (int m = 0; m < kBands; ++m)
+#pragma unroll
+        for (int x = 0; x < 4; ++x) visit(k, m, x, 2 * m + x % 2, 4 * k + x / 2 * 2);
+  }
+
   // The products of the m-th 16 rows with columns 0 to 7 and 8 to 15 of an operand, into the
   // thread's columns c and following.
   template <int Columns>

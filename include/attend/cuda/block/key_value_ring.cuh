@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cstdint>
-
+#include "../../core/forward_tensors.hpp"
 #include "../arch/cp_async.cuh"
 #include "../tile/async_copy.cuh"
 #include "../tile/rows.cuh"
+#include "tile_rows.cuh"
 
 /// @file
 /// The tiles of keys and values of a block, brought to shared memory ahead of their use.
@@ -21,26 +21,19 @@ class KeyValueRing {
   using Tile = typename Engine::Tile;
   static constexpr int kSlots = Engine::kTiling.slots;
 
-  /// Of the rows from `begin`, a multiple of a tile's keys, to `end`.
-  __device__ KeyValueRing(Tile (&slots)[kSlots], const View<const T, 2>& gK,
-                          const View<const T, 2>& gV, const RowLayout& k_layout,
-                          const RowLayout& v_layout, int begin, int end)
-      : slots_(slots),
-        k_(gK),
-        v_(gV),
-        k_layout_(k_layout),
-        v_layout_(v_layout),
-        begin_(begin),
-        end_(end) {}
+  /// Of the keys that a block's rows see. What is in shared memory is looked up there, as it is
+  /// needed: registers are short.
+  __device__ KeyValueRing(Tile (&slots)[kSlots], const ForwardTensors<T>& tensors,
+                          const QueryTile& tile, const SeenKeys& keys)
+      : slots_(slots), tensors_(tensors), tile_(tile), keys_(keys) {}
 
-  /// Begins with the first tiles. No thread may be using the slots any more.
-  __device__ void start() {
-    coming_ = 0;
-    j_ = begin_;
+  /// Begins with the first tiles, of keys `first` and following. No thread may be using the slots
+  /// any more.
+  __device__ void start(int first) {
+    used_ = kSlots - 1;  // as if the tile before the first were used
 #pragma unroll
     for (int n = 0; n < kSlots - 1; ++n)
-      n % 2 == 0 ? begin_next(k_, k_layout_, 0) : begin_next(v_, v_layout_, 1);
-    used_ = 0;
+      begin_copy_of(n % 2, n, first + n / 2 * Engine::kTileColumns);
   }
 
   /// After `start`: waits for copies that were begun (as a group) before it.
@@ -49,44 +42,39 @@ class KeyValueRing {
     __syncthreads();
   }
 
-  /// The next tile, which is one of keys.
-  __device__ const Tile& keys() { return next<0>(); }
-  /// The next tile, which is one of values.
-  __device__ const Tile& values() { return next<1>(); }
+  /// The next tile, which is one of keys, of j and following.
+  __device__ const Tile& keys(int j) { return next<0>(j); }
+  /// The next tile, which is one of values, of j and following.
+  __device__ const Tile& values(int j) { return next<1>(j); }
 
  private:
-  // `Parity` is the tile's number modulo 2: so that of the one whose copy begins is known.
   template <int Parity>
-  __device__ const Tile& next() {
+  __device__ const Tile& next(int j) {
+    constexpr int kAhead = kSlots - 1;
+    const int before = used_;
+    used_ = before + 1 == kSlots ? 0 : before + 1;
     cp_async_wait_group<kSlots - 2>();
     __syncthreads();
-    if constexpr ((Parity + kSlots - 1) % 2 == 0) {
-      begin_next(k_, k_layout_, 0);
-    } else {
-      begin_next(v_, v_layout_, 1);
-    }
-    const Tile& tile = slots_[used_];
-    used_ = after(used_);
-    return tile;
+    begin_copy_of((Parity + kAhead) % 2, before, j + (Parity + kAhead) / 2 * Engine::kTileColumns);
+    return slots_[used_];
   }
 
-  // Without a tile that is left the group is empty: groups are counted.
-  __device__ void begin_next(const View<const T, 2>& rows, const RowLayout& layout, int parity) {
-    if (j_ < end_) begin_copy<Engine::kThreads>(slots_[coming_], rows_from(rows, j_, end_), layout);
+  // Of keys (parity 0) or values j and following. Where there are none the group is empty: groups
+  // are counted.
+  __device__ void begin_copy_of(int parity, int slot, int j) {
+    const View<const T, 4>& tensor = parity == 0 ? tensors_.k : tensors_.v;
+    if (j < keys_.any_end)
+      begin_copy<Engine::kThreads>(slots_[slot],
+                                   rows_from(tensor.inner(tile_.b, tile_.h_kv), j, keys_.any_end),
+                                   copied_layout(tensor));
     cp_async_commit_group();
-    coming_ = after(coming_);
-    if (parity == 1) j_ += Engine::kTileColumns;
   }
-
-  static __device__ int after(int slot) { return slot + 1 == kSlots ? 0 : slot + 1; }
 
   Tile (&slots_)[kSlots];
-  const View<const T, 2> k_, v_;
-  const RowLayout k_layout_, v_layout_;
-  const int begin_, end_;
-  int j_ = 0;       // first key of the tile whose copy begins next
-  int coming_ = 0;  // its slot
-  int used_ = 0;    // slot of the tile that is used next
+  const ForwardTensors<T>& tensors_;
+  const QueryTile& tile_;
+  const SeenKeys& keys_;
+  int used_ = 0;  // slot of the tile in use
 };
 
 }  // namespace attend::cuda

@@ -4,6 +4,7 @@
 
 #include "../../core/forward_tensors.hpp"
 #include "../arch/convert.cuh"
+#include "../arch/opaque.cuh"
 #include "../tile/async_copy.cuh"
 #include "online_softmax.cuh"
 #include "register_scoring.cuh"
@@ -130,7 +131,7 @@ class RegisterOutputs {
 #pragma unroll
         for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = 1;
       scoring.apply_dropout(rP, j);
-      Engine::add_products(rO, rP, tile);
+      Engine::add_products(rO, Engine::weights(rP), tile);
     }
     const float factor = dropout_scale() / static_cast<float>(length > 0 ? length : 1);
 #pragma unroll
@@ -143,33 +144,39 @@ class RegisterOutputs {
   /// in shared memory, so that memory is written by octets.
   __device__ void store(const Output& rO, typename Engine::QueryRows& sO, unsigned wanted) const {
     constexpr int kOctets = Engine::kWidth / 8;
+    const int row = Engine::first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
     __syncwarp();  // what was there is done with
 #pragma unroll
-    for (int r = 0; r < Engine::kRows; ++r)
+    for (int c = 0; c < Engine::kOutColumns; c += 2)
 #pragma unroll
-      for (int c = 0; c < Engine::kOutColumns; c += 2)
-        *reinterpret_cast<std::uint32_t*>(&sO.at(Engine::row(r), Engine::column(c))) =
+      for (int r = 0; r < Engine::kRows; ++r)
+        *reinterpret_cast<std::uint32_t*>(&sO.octet(row + 8 * r, c / 2).at[2 * t]) =
             packed(rO[r][c], rO[r][c + 1], T{});
     __syncwarp();
 
     const RowLayout layout = copied_layout(View<const T, 4>(tensors_.out));
 #pragma unroll 1
     for (int n = lane(); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
-      const int row = Engine::first_row() + n / kOctets, column = n % kOctets * 8;
-      if (!rows_.exists(row) || (wanted >> n / kOctets & 1) == 0) continue;
-      const Index at = rows_.index(row);
-      T* const to = tensors_.out.data() + tensors_.out.offset(at.b, at.h, at.i);
-      const Octet<T> octet = sO.octet(row, n % kOctets);
-      if (layout.access == Access::octets && column + 8 <= layout.columns) {
-        *reinterpret_cast<Octet<T>*>(to + column) = octet;
-      } else {
-        for (int x = 0; x < 8; ++x)
-          if (column + x < layout.columns) to[(column + x) * layout.stride] = octet.at[x];
-      }
+      const int from = Engine::first_row() + n / kOctets, column = n % kOctets * 8;
+      if (!rows_.exists(from) || (wanted >> n / kOctets & 1) == 0) continue;
+      const Index at = rows_.index(from);
+      scatter(tensors_.out.data() + tensors_.out.offset(at.b, at.h, at.i), column, layout,
+              sO.octet(from, n % kOctets));
     }
   }
 
  private:
+  // Eight elements of a row from `column` on, as far as there are so many.
+  static __device__ void scatter(T* row, int column, const RowLayout& layout,
+                                 const Octet<T>& octet) {
+    if (layout.access == Access::octets && column + 8 <= layout.columns) {
+      *reinterpret_cast<Octet<T>*>(row + column) = octet;
+      return;
+    }
+    for (int x = 0; x < 8; ++x)
+      if (column + x < layout.columns) row[(column + x) * layout.stride] = octet.at[x];
+  }
+
   __device__ float dropout_scale() const {
     return variant_.dropout.active() ? static_cast<float>(variant_.dropout.keep_scale) : 1.0f;
   }

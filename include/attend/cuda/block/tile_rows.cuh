@@ -44,6 +44,7 @@ template <int Warps, int WarpRows>
 struct TileRows {
   static constexpr int kCount = Warps * WarpRows;
   QueryTile tile;
+  SeenKeys block;        ///< of all rows
   SeenKeys warp[Warps];  ///< of each warp's rows
   TileRow row[kCount];
 
@@ -53,6 +54,7 @@ struct TileRows {
     const int thread = static_cast<int>(threadIdx.x);
     if (thread == 0) tile = QueryTile(problem, kCount, /*width=*/0, split);
     __syncthreads();
+    if (thread == 0) block = tile.keys(problem, variant, 0, kCount, split);
     if (thread < Warps)
       warp[thread] = tile.keys(problem, variant, thread * WarpRows, WarpRows, split);
     const KeyBand band = variant.band(problem, tile.b);

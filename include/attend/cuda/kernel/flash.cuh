@@ -40,10 +40,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   shared.rows.find(problem, variant, results.split);
   __syncthreads();
-  const QueryTile& tile = shared.rows.tile;
-  const SeenKeys& seen = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
-  const SeenKeys all(tile.keys(problem, variant, 0, Engine::kTileRows, results.split));
-  const int begin = all.any_begin / kTileColumns * kTileColumns;
+  const SeenKeys& keys = shared.rows.block;
+  const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
   const RowLayout q_layout = copied_layout(tensors.q);
   const auto q_row = [&](int n) -> const T* {
@@ -53,9 +51,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   begin_copy<Engine::kThreads>(shared.q, q_row, q_layout);
   cp_async_commit_group();
 
-  KeyValueRing<Engine> ring(shared.ring, tensors.k.inner(tile.b, tile.h_kv),
-                            tensors.v.inner(tile.b, tile.h_kv), copied_layout(tensors.k),
-                            copied_layout(tensors.v), begin, all.any_end);
+  KeyValueRing<Engine> ring(shared.ring, tensors, shared.rows.tile, keys);
   const Scoring scoring(problem, variant, shared.rows);
   typename Engine::Queries rQ(shared.q);
   typename Engine::Output rO;
@@ -67,33 +63,36 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     bool excluded = false;
     softmax.clear();
     clear<Engine>(rO);
-    ring.start();
+    const int begin = keys.any_begin / kTileColumns * kTileColumns;
+    ring.start(begin);
     if constexpr (Engine::kKeepsQueries) {
       ring.wait_for_earlier();
       rQ.take();
     }
-    for (int j = begin; j < all.any_end; j += kTileColumns) {
-      typename Engine::Scores rS;
+    for (int j = begin; j < keys.any_end; j += kTileColumns) {
+      typename Engine::Weights rP;
       ScoreBits allowed = Scoring::kAll;
-      const bool sees = seen.touch(j, kTileColumns);
+      const bool sees = warp_keys.touch(j, kTileColumns);
       const auto is_allowed = [&](int r, int c) { return Scoring::is_set(allowed, r, c); };
 
-      const auto& sK = ring.keys();
+      const auto& sK = ring.keys(j);
       if (sees) {
+        typename Engine::Scores rS;
         Engine::dot_products(rS, rQ, sK);
-        allowed = scoring.score(rS, j, seen.cover(j, kTileColumns));
+        allowed = scoring.score(rS, j, warp_keys.cover(j, kTileColumns));
         float factors[Engine::kRows];
         softmax.add(rS, factors, is_allowed);
         excluded = excluded || allowed != Scoring::kAll;
         scoring.apply_dropout(rS, j);
+        rP = Engine::weights(rS);
         rescale<Engine>(rO, factors);
       }
-      const auto& sV = ring.values();
+      const auto& sV = ring.values(j);
       const bool select =
           values == Values::any && __syncthreads_or(meets_not_finite<Engine::kThreads>(sV));
-      if (sees && !select) Engine::add_products(rO, rS, sV);
+      if (sees && !select) Engine::add_products(rO, rP, sV);
       if (sees && select) {
-        Engine::add_selected(rO, rS, is_allowed, sV, shared.q);
+        Engine::add_selected(rO, rP, is_allowed, sV, shared.q);
         Engine::restore_queries(shared.q, q_row, q_layout);
       }
     }
