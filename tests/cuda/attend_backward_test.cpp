@@ -102,6 +102,31 @@ TEST_F(DeviceBackward, WritesIntoTheCallersMemoryOnTheCallersStream) {
   EXPECT_LT(difference(packed, in_order), 1e-5f);
 }
 
+TEST_F(DeviceBackward, CanBeCapturedIntoAGraph) {
+  const auto forward = attention.forward(there_q, there_k, there_v, device_call());
+  const auto expected =
+      attention.backward(there_grad_out, forward, there_q, there_k, there_v, device_call());
+  OnDevice<4> dq(attend::Extents<4>{2, 4, 9, 16}), dk(attend::Extents<4>{2, 2, 21, 16}),
+      dv(attend::Extents<4>{2, 2, 21, 8});
+  const attend::cuda::Stream stream;
+  attend::Call<float> call = device_call();
+  call.stream = stream;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), cudaSuccess);
+  attention.backward_into({.dq = dq, .dk = dk, .dv = dv}, there_grad_out, forward, there_q, there_k,
+                          there_v, call);
+  ASSERT_EQ(cudaStreamEndCapture(stream.get(), &graph), cudaSuccess);
+  ASSERT_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+  for (int n = 0; n < 2; ++n) ASSERT_EQ(cudaGraphLaunch(executable, stream.get()), cudaSuccess);
+  stream.synchronize();
+  EXPECT_LT(difference(dq, expected.dq.host()), 1e-5f);
+  EXPECT_LT(difference(dk, expected.dk.host()), 1e-5f);
+  EXPECT_LT(difference(dv, expected.dv.host()), 1e-5f);
+  EXPECT_EQ(cudaGraphExecDestroy(executable), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+}
+
 // Blocks and warps run in another order each time.
 TEST(DeviceGradients, AreTheSameBitForBitEachTime) {
   gpu::Control* const emulated = gpu::emulated_control();

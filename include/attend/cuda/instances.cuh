@@ -19,8 +19,8 @@ template void forward(Path, const Problem&, const Variant<float>&, const Forward
 
 template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<float>&,
                        const HostIntegers&, cudaStream_t);
-template void backward(Path, const Problem&, const Variant<double>&,
-                       const BackwardTensors<double>&, const HostIntegers&, cudaStream_t);
+template void backward(Path, const Problem&, const Variant<double>&, const BackwardTensors<double>&,
+                       const HostIntegers&, cudaStream_t);
 template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<F16>&,
                        const HostIntegers&, cudaStream_t);
 template void backward(Path, const Problem&, const Variant<float>&, const BackwardTensors<BF16>&,

@@ -4,12 +4,15 @@
 
 #include "../arch/ldmatrix.cuh"
 #include "../arch/mma.cuh"
+#include "../arch/opaque.cuh"
 #include "../arch/warp.cuh"
 #include "../tile/excluded.cuh"
 #include "../tile/half_tile.cuh"
 
 /// @file
-/// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each.
+/// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each. Addresses
+/// are computed anew for each product, from a lane that hides where it comes from: kept from tile to tile they
+/// would take the registers of sums.
 
 namespace attend::cuda {
 
@@ -20,7 +23,6 @@ struct TensorCorePart {
   static constexpr int kRows = 2;      ///< rows of one thread
   static constexpr int kRowLanes = 4;  ///< threads that share a row
 
-  static __device__ int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
   static __device__ int first_row() { return static_cast<int>(threadIdx.x) / kWarp * 16; }
   /// The n-th row of this thread.
   static __device__ int row(int n) { return first_row() + lane() / 4 + 8 * n; }
@@ -44,7 +46,7 @@ __device__ inline void add_product(float (&sum)[TensorCorePart::kRows][Columns],
 template <int Columns, class TileA, class TileB, class T>
 __device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], TileA& sA, TileB& sB,
                                  T) {
-  const int lane = TensorCorePart::lane();
+  const int lane = opaque(cuda::lane());
 #pragma unroll 2
   for (int k = 0; k < TileA::kColumns / 16; ++k) {
     std::uint32_t a[4];
@@ -64,7 +66,7 @@ __device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], Ti
 template <int OutColumns, int Columns, class Tile, class T>
 __device__ void add_products(float (&rO)[TensorCorePart::kRows][OutColumns],
                              const float (&rP)[TensorCorePart::kRows][Columns], Tile& sB, T) {
-  const int lane = TensorCorePart::lane();
+  const int lane = opaque(cuda::lane());
 #pragma unroll
   for (int k = 0; k < Tile::kRows / 16; ++k) {
     std::uint32_t a[4];
@@ -96,14 +98,17 @@ __device__ void add_selected(float (&rO)[TensorCorePart::kRows][OutColumns],
     for (int c = 0; c < Columns; ++c) staged.at(Part::row(r), Part::column(c)) = rP[r][c];
   __syncwarp();
 #pragma unroll 1
-  for (int key = 0; key < Tile::kRows; ++key)
+  for (int key = 0; key < Tile::kRows; ++key) {
+    const int lane = opaque(cuda::lane());
 #pragma unroll
     for (int r = 0; r < Part::kRows; ++r) {
-      const float p = staged.at(Part::row(r), key);
+      const float p = staged.at(Part::first_row() + lane / 4 + 8 * r, key);
       if (is_excluded(p)) continue;
 #pragma unroll
-      for (int c = 0; c < OutColumns; ++c) rO[r][c] += p * to_real(sB.at(key, Part::out_column(c)));
+      for (int c = 0; c < OutColumns; ++c)
+        rO[r][c] += p * to_real(sB.octet(key, c / 2).at[lane % 4 * 2 + c % 2]);
     }
+  }
   __syncwarp();
 }
 

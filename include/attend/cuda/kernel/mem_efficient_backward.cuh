@@ -23,6 +23,7 @@ struct GradientCall {
   RealOf<T> scale;                         ///< of the dot products
   BackwardTensors<T> tensors;              ///< what is read and written
   View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
+  RowLayout q, k, v, grad_out;             ///< of the tensors' rows
 };
 
 /// Shared memory of a block that looks at `QueryCount` queries at a time.
@@ -31,6 +32,9 @@ struct GradientShared {
   GradientRow<V> queries[QueryCount];
   typename Engine::Shared engine;
 };
+
+/// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
+inline constexpr int kGradientBlocks = 2;
 
 /// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
 /// row's first element, or null.
@@ -52,49 +56,48 @@ __device__ void store_gradient(const typename Engine::Output& rO, typename Engin
 
 /// dQ = dS K. One block per tile of queries and part of the head dim.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads)
+__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
   const BackwardTensors<T>& t = call.tensors;
 
-  const std::int64_t tiles = (problem.len_q * problem.group() + kRows - 1) / kRows;
-  const GradientBlock block(problem, tiles, problem.head_dim, Engine::kWidth);
-  const QueryRows rows{block.b, block.h_kv * problem.group(), problem.group()};
+  const std::int64_t tiles = (problem.len_q + kRows - 1) / kRows;
+  const GradientBlock block(problem.heads, tiles, problem.head_dim, Engine::kWidth);
+  const std::int64_t h_kv = problem.head_kv(block.h);
+  const HeadQueries queries{block.b, block.h};
   const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
-  const auto keys = rows.keys(problem, variant, first, kRows);
-  rows.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  const auto keys = queries.keys(problem, variant, first, kRows);
+  queries.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
   __syncthreads();
-  const auto gQ = rows_of(shared.queries, t.q), gdO = rows_of(shared.queries, t.grad_out);
+  const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
+  const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
 
   typename Engine::Output rdQ = {};
   bool there = false;
   for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
-    const auto gK = rows_from(t.k.inner(block.b, block.h_kv), j, keys.any.end);
-    const auto gV = rows_from(t.v.inner(block.b, block.h_kv), j, keys.any.end);
+    const auto gK = rows_from(t.k.inner(block.b, h_kv), j, keys.any.end);
+    const auto gV = rows_from(t.v.inner(block.b, h_kv), j, keys.any.end);
     typename Engine::Scores rS, rG;
-    const Values of_k = Engine::dot_products(rS, shared.engine, Factor::keys, gQ, row_layout(t.q),
-                                             gK, row_layout(t.k), there);
-    Engine::dot_products(rG, shared.engine, Factor::values, gdO, row_layout(t.grad_out), gV,
-                         row_layout(t.v), there);
+    const Values of_k =
+        Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK, call.k, there);
+    Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
     tile_gradients<Engine, Queries::rows>(rS, rG, shared.engine, variant, call.scale,
                                           shared.queries, j, keys.cover(j, j + kColumns));
-    Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, row_layout(t.k),
-                         block.column);
+    Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
-  store_gradient<Engine>(rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3),
-                         [&](int n) -> T* {
-                           const GradientRow<V>& row = shared.queries[n];
-                           return row.exists() ? t.dq.address(row.b, row.h, row.i) : nullptr;
-                         });
+  store_gradient<Engine>(
+      rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3), [&](int n) -> T* {
+        return first + n < problem.len_q ? t.dq.address(block.b, block.h, first + n) : nullptr;
+      });
 }
 
 /// dV = P^T dO and dK = dS^T Q. One block per tile of keys, and part of the head dims; tiles lie
 /// transposed, so that keys are rows.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads)
+__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
@@ -104,42 +107,45 @@ __global__ void __launch_bounds__(Engine::kThreads)
 
   const std::int64_t width =
       problem.head_dim > problem.head_dim_v ? problem.head_dim : problem.head_dim_v;
-  const GradientBlock block(problem, (problem.len_k + kRows - 1) / kRows, width, Engine::kWidth);
-  const QueryRows rows{block.b, block.h_kv * problem.group(), problem.group()};
+  const GradientBlock block(problem.heads_kv, (problem.len_k + kRows - 1) / kRows, width,
+                            Engine::kWidth);
   const std::int64_t j = block.tile * kRows;
   const std::int64_t end = j + kRows < problem.len_k ? j + kRows : problem.len_k;
-  const auto gK = rows_from(t.k.inner(block.b, block.h_kv), j);
-  const auto gV = rows_from(t.v.inner(block.b, block.h_kv), j);
+  const auto gK = rows_from(t.k.inner(block.b, block.h), j);
+  const auto gV = rows_from(t.v.inner(block.b, block.h), j);
   const bool every_tile = variant.empty_row == EmptyRow::uniform;
 
   typename Engine::Output rdK = {}, rdV = {};
   bool there = false;
   GradientRow<V>* sQueries = shared.queries;
-  for (std::int64_t first = 0; first < rows.count(problem); first += kColumns) {
-    const auto keys = rows.keys(problem, variant, first, kColumns);
-    if (!keys.touch(j, end) && !every_tile) continue;
-    sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
-    rows.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, first);
-    const auto gQ = rows_of(sQueries, t.q), gdO = rows_of(sQueries, t.grad_out);
+  const std::int64_t first_head = block.h * problem.group();
+  for (std::int64_t h = first_head; h < first_head + problem.group(); ++h)
+    for (std::int64_t i = 0; i < problem.len_q; i += kColumns) {
+      const HeadQueries queries{block.b, h};
+      const auto keys = queries.keys(problem, variant, i, kColumns);
+      if (!keys.touch(j, end) && !every_tile) continue;
+      sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
+      queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, i);
+      const auto gQ = rows_from(t.q.inner(block.b, h), i);
+      const auto gdO = rows_from(t.grad_out.inner(block.b, h), i);
 
-    typename Engine::Scores rS, rG;
-    const Values of_q = Engine::dot_products(rS, shared.engine, Factor::keys, gK, row_layout(t.k),
-                                             gQ, row_layout(t.q), there);
-    const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV,
-                                              row_layout(t.v), gdO, row_layout(t.grad_out), there);
-    there = true;
-    tile_gradients<Engine, Queries::columns>(rS, rG, shared.engine, variant, call.scale, sQueries,
-                                             j, keys.cover(j, end));
-    if (block.column < problem.head_dim_v)
-      Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO,
-                           row_layout(t.grad_out), block.column);
-    if (block.column < problem.head_dim)
-      Engine::add_weighted(rdK, rG, shared.engine, Factor::keys, of_q, gQ, row_layout(t.q),
-                           block.column);
-  }
+      typename Engine::Scores rS, rG;
+      const Values of_q =
+          Engine::dot_products(rS, shared.engine, Factor::keys, gK, call.k, gQ, call.q, there);
+      const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
+                                                call.grad_out, there);
+      there = true;
+      tile_gradients<Engine, Queries::columns>(rS, rG, shared.engine, variant, call.scale, sQueries,
+                                               j, keys.cover(j, end));
+      if (block.column < problem.head_dim_v)
+        Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
+                             block.column);
+      if (block.column < problem.head_dim)
+        Engine::add_weighted(rdK, rG, shared.engine, Factor::keys, of_q, gQ, call.q, block.column);
+    }
   const auto row_to = [&](const View<T, 4>& to) {
     return [&, to](int n) -> T* {
-      return j + n < end ? to.address(block.b, block.h_kv, j + n) : nullptr;
+      return j + n < end ? to.address(block.b, block.h, j + n) : nullptr;
     };
   };
   store_gradient<Engine>(rdK, call.scale, block.column, problem.head_dim, t.dk.stride(3),
@@ -150,7 +156,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
 /// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
 /// was broadcast. One block per tile of the bias.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads)
+__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     bias_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
@@ -177,22 +183,22 @@ __global__ void __launch_bounds__(Engine::kThreads)
   for (std::int64_t b = batch.begin; b < batch.end; ++b)
     for (std::int64_t h = heads.begin; h < heads.end; ++h)
       for (std::int64_t i = queries.begin; i < queries.end; i += kRows) {
-        const QueryRows rows{b, h, 1};
-        const auto keys = rows.keys(problem, variant, i, kRows);
+        const HeadQueries of_head{b, h};
+        const auto keys = of_head.keys(problem, variant, i, kRows);
         __syncthreads();
-        rows.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, i);
+        of_head.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, i);
         __syncthreads();
-        const auto gQ = rows_of(shared.queries, t.q), gdO = rows_of(shared.queries, t.grad_out);
+        const auto gQ = rows_from(t.q.inner(b, h), i);
+        const auto gdO = rows_from(t.grad_out.inner(b, h), i);
         bool there = false;
         for (std::int64_t j = own_keys.begin; j < own_keys.end; j += kColumns) {
           if (!keys.touch(j, j + kColumns)) continue;
           const auto gK = rows_from(t.k.inner(b, problem.head_kv(h)), j);
           const auto gV = rows_from(t.v.inner(b, problem.head_kv(h)), j);
           typename Engine::Scores rS, rG;
-          Engine::dot_products(rS, shared.engine, Factor::keys, gQ, row_layout(t.q), gK,
-                               row_layout(t.k), there);
-          Engine::dot_products(rG, shared.engine, Factor::values, gdO, row_layout(t.grad_out), gV,
-                               row_layout(t.v), there);
+          Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK, call.k, there);
+          Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v,
+                               there);
           there = true;
           tile_gradients<Engine, Queries::rows, GradientBy::score>(
               rS, rG, shared.engine, variant, call.scale, shared.queries, j, false);

@@ -27,12 +27,13 @@ void launch_gradient_engine(const Problem& problem, const V& variant,
     launch(what, kernel, {blocks, Engine::kThreads, shared}, stream, problem, variant, call);
   };
   constexpr std::size_t kShared = sizeof(GradientShared<Engine, V, Engine::kTileRows>);
-  start("key_gradients", key_gradients<Engine, V>,
-        GradientBlock::count(problem, tiles(problem.len_k, Engine::kTileRows),
-                             std::max(problem.head_dim, problem.head_dim_v), Engine::kWidth),
-        sizeof(GradientShared<Engine, V, 2 * Engine::kTileColumns>));
+  start(
+      "key_gradients", key_gradients<Engine, V>,
+      GradientBlock::count(problem.batch, problem.heads_kv, tiles(problem.len_k, Engine::kTileRows),
+                           std::max(problem.head_dim, problem.head_dim_v), Engine::kWidth),
+      sizeof(GradientShared<Engine, V, 2 * Engine::kTileColumns>));
   start("query_gradient", query_gradient<Engine, V>,
-        GradientBlock::count(problem, tiles(problem.len_q * problem.group(), Engine::kTileRows),
+        GradientBlock::count(problem.batch, problem.heads, tiles(problem.len_q, Engine::kTileRows),
                              problem.head_dim, Engine::kWidth),
         kShared);
   const View<RealOf<typename Engine::Element>, 4>& dbias = call.tensors.dbias;
@@ -50,7 +51,13 @@ void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
                                    const View<RowGradient<RealOf<T>>, 3>& states,
                                    cudaStream_t stream) {
-  const GradientCall<T> call{variant.scale, tensors, states};
+  const GradientCall<T> call{.scale = variant.scale,
+                             .tensors = tensors,
+                             .states = states,
+                             .q = row_layout(tensors.q),
+                             .k = row_layout(tensors.k),
+                             .v = row_layout(tensors.v),
+                             .grad_out = row_layout(tensors.grad_out)};
   variant.scale = 1;  // half types keep more of gradients that are scaled last
   if constexpr (std::is_same_v<T, float>) {
     return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);

@@ -22,7 +22,7 @@ struct RowLayout {
 
 /// The layout of a tensor's rows, along its last axis.
 template <class T>
-__device__ inline RowLayout row_layout(const View<const T, 4>& tensor) {
+ATTEND_HD inline RowLayout row_layout(const View<const T, 4>& tensor) {
   const std::int64_t steps = tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
   const bool aligned = tensor.stride(3) == 1 && tensor.extent(3) % 8 == 0 && steps % 8 == 0 &&
                        reinterpret_cast<std::uintptr_t>(tensor.data()) % (8 * sizeof(T)) == 0;

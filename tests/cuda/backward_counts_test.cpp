@@ -1,0 +1,83 @@
+// What a backward pass costs, exactly, as the emulated GPU counts it.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <string>
+
+#include "gpu/runtime/control.hpp"
+
+namespace {
+
+using Half = Eigen::half;
+
+struct BackwardCounts : ::testing::Test {
+  void SetUp() override {
+    if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  }
+
+  static constexpr std::uint64_t kTensorBytes = 2 * 128 * 64 * sizeof(Half);
+  static constexpr std::uint64_t kStateBytes = 2 * 128 * 16;
+  // Products of 16 x 8 x 16 in a product of 128 x 128 x 64 for each of two heads.
+  static constexpr std::uint64_t kProducts = 2 * (128 / 16) * (128 / 8) * (64 / 16);
+
+  // The launches of one backward pass of two heads, 128 queries, 128 keys, head dim 64: the rows'
+  // states, the gradients of k and v, the gradient of q.
+  static std::vector<gpu::LaunchRecord> launches(attend::Call<Half> call) {
+    attend::Tensor<Half, 4> host(1, 2, 128, 64);
+    host.setConstant(Half(0.5f));
+    const attend::cuda::Tensor<Half, 4> q(host), k(host), v(host), grad_out(host);
+    const attend::Extents<4> extents{1, 2, 128, 64};
+    attend::cuda::Tensor<Half, 4> dq(extents), dk(extents), dv(extents);
+    call.path = attend::Path::mem_efficient;
+    const attend::Attend<Half> attention{{.flash = true}};
+    const auto forward = attention.forward(q, k, v, call);
+    static_cast<void>(forward.out.host());
+    gpu::emulated_control()->take_launches();
+    attention.backward_into({.dq = dq, .dk = dk, .dv = dv}, grad_out, forward, q, k, v, call);
+    const auto gradient = dq.host();  // no key differs from another
+    for (Eigen::Index n = 0; n < gradient.size(); ++n)
+      EXPECT_NEAR(float(gradient.data()[n]), 0, 1e-3f);
+    auto records = gpu::emulated_control()->take_launches();
+    EXPECT_EQ(records.size(), 3u);
+    records.resize(3);
+    EXPECT_NE(records[0].kernel.find("row_gradients"), std::string::npos);
+    EXPECT_NE(records[1].kernel.find("key_gradients"), std::string::npos);
+    EXPECT_NE(records[2].kernel.find("query_gradient"), std::string::npos);
+    for (const gpu::LaunchRecord& record : records) {
+      EXPECT_EQ(record.counts.local_bytes, 0u);
+      EXPECT_EQ(record.counts.shared_conflicts, 0u);
+    }
+    return records;
+  }
+};
+
+TEST_F(BackwardCounts, AreWhatTheTilingSays) {
+  const auto records = launches({});
+  const gpu::Counts &rows = records[0].counts, &keys = records[1].counts,
+                    &queries = records[2].counts;
+  // The output and its gradient once, and the log-sum-exp.
+  EXPECT_EQ(rows.global_bytes_read, 2 * kTensorBytes + 32 * 2 * 128 * sizeof(float));
+  EXPECT_EQ(rows.global_bytes_written, kStateBytes);
+  // Blocks of 64 keys read these once, and all queries: S, dP, dV, dK.
+  EXPECT_EQ(keys.blocks, 4u);
+  EXPECT_EQ(keys.by_opcode.at("mma"), 4 * kProducts);
+  EXPECT_EQ(keys.global_bytes_read, 2 * kTensorBytes + 2 * (2 * kTensorBytes + kStateBytes));
+  EXPECT_EQ(keys.global_bytes_written, 2 * kTensorBytes);
+  // Blocks of 64 queries read these once, and all keys: S, dP, dQ.
+  EXPECT_EQ(queries.blocks, 4u);
+  EXPECT_EQ(queries.by_opcode.at("mma"), 3 * kProducts);
+  EXPECT_EQ(queries.global_bytes_read, 2 * kTensorBytes + kStateBytes + 2 * 2 * kTensorBytes);
+  EXPECT_EQ(queries.global_bytes_written, kTensorBytes);
+}
+
+// Of the 8 tiles of 64 x 32 scores of a head, 6 have a key that a query sees.
+TEST_F(BackwardCounts, CausalSkipsTiles) {
+  const auto records = launches({.causal = attend::Causal::top_left});
+  EXPECT_EQ(records[1].counts.by_opcode.at("mma"), 4 * kProducts * 6 / 8);
+  EXPECT_EQ(records[2].counts.by_opcode.at("mma"), 3 * kProducts * 6 / 8);
+  EXPECT_EQ(records[1].counts.global_bytes_read,
+            2 * kTensorBytes + 2 * (2 * kTensorBytes + kStateBytes) * 6 / 8);
+}
+
+}  // namespace
