@@ -11,8 +11,8 @@
 
 /// @file
 /// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each. Addresses
-/// are computed anew for each product, from a lane that hides where it comes from: kept from tile to tile they
-/// would take the registers of sums.
+/// are computed anew for each product, from a lane that hides where it comes from: kept from tile
+/// to tile they would take the registers of sums.
 
 namespace attend::cuda {
 
