@@ -25,7 +25,8 @@ constexpr int kChains = 12;  // hide the latency of two pipes, and fit 16 regist
 template <class V>
 [[gnu::always_inline]] inline void multiply_add(std::int64_t rounds) {
   const V x = V{} + 0.5f, y = V{} + 0.25f;
-  V a = x, b = a + x, c = b + x, d = c + x, e = d + x, f = e + x;
+  // No chain begins with x, where it would stay: compilers see that and leave it out.
+  V a = x + y, b = a + x, c = b + x, d = c + x, e = d + x, f = e + x;
   V g = f + x, h = g + x, k = h + x, l = k + x, m = l + x, n = m + x;
   for (std::int64_t round = 0; round < rounds; ++round) {
     a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y, f = f * x + y;

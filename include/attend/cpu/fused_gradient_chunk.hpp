@@ -120,7 +120,7 @@ class FusedGradientChunk {
       const std::int64_t first = p * plan_.panel_rows;
       for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.address(b_, h_, first + r);
       const Rows<const T> source{s_.row, from.stride(3), rows_of(p), from.extent(3)};
-      kernels_.transpose(source, transposed + first * from.extent(3), plan_.panel_vectors);
+      kernels_.pack_columns(source, transposed + first * from.extent(3), plan_.panel_vectors);
       kernels_.pack_rows(source, plan_.panel_rows, columns, rows + columns.size(first));
     }
   }
@@ -148,7 +148,7 @@ class FusedGradientChunk {
 
   /// All panels of the head on one tile of keys, which is converted for all of them together.
   void run_tile(const KeyRange& tile) {
-    Operand k, v;
+    Operand k, k_columns, v;
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
       const std::int64_t first = p * plan_.panel_rows;
       const KeyRange seen = band_.any(first, first + rows_of(p));
@@ -160,10 +160,12 @@ class FusedGradientChunk {
       if (visibility == Visibility::none) continue;
       if (k.data == nullptr) {
         k = kernels_.pack_keys(key_tile(call_.tensors.k, tile), s_.keys);
+        k_columns = kernels_.pack_key_columns(key_tile(call_.tensors.k, tile), k, s_.key_columns);
         v = kernels_.pack_keys(key_tile(call_.tensors.v, tile), s_.values);
       }
-      run_panel(p, place, visibility, k.from(keys.begin - tile.begin, 0),
-                v.from(keys.begin - tile.begin, 0));
+      const std::int64_t skipped = keys.begin - tile.begin;
+      run_panel(p, place, visibility, k.from(skipped, 0),
+                k_columns.from(0, skipped / kernels_.step), v.from(skipped, 0));
     }
   }
 
@@ -203,15 +205,16 @@ class FusedGradientChunk {
   }
 
   void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
-                 const Operand& v) {
+                 const Operand& k_columns, const Operand& v) {
     const GradientPanel<Real> panel = panel_at(p);
     GradientTile<Real> tile;
     tile.keys = place.keys;
     tile.k = k;
-    tile.k_columns = {k.data, k.step_bytes, k.row_bytes};
+    tile.k_columns = k_columns;
     tile.v = v;
     tile.scores = s_.scores;
     tile.gradients = s_.gradients;
+    tile.gradient_pairs = s_.gradient_pairs;
     tile.scale = variant_.scale;
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
     tile.rows = plan_.chunk_keys;

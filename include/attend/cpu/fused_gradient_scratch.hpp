@@ -31,9 +31,11 @@ struct FusedGradientScratch {
     visit(dv, plan.columns_v.size(plan.chunk_keys));
     visit(scores, plan.key_tile * width);
     visit(gradients, plan.key_tile * width);
+    visit(gradient_pairs, plan.key_tile / 2 * width);
     visit(keep, plan.key_tile * width);
     visit(slopes, plan.key_tile * width);
     visit(keys, packed_bytes<T>(plan.key_tile, problem.head_dim));
+    visit(key_columns, packed_bytes<T>(plan.key_tile, problem.head_dim));
     visit(values, packed_bytes<T>(plan.key_tile, problem.head_dim_v));
     visit(allowed, plan.key_tile / 32 * width);
     visit(minus_shift, rows);
@@ -59,17 +61,19 @@ struct FusedGradientScratch {
     });
   }
 
-  Real* queries;                ///< Q^T of a head, panel after panel
-  Real* grads;                  ///< dO^T of a head, panel after panel
-  Real* query_rows;             ///< Q of a head in column blocks, panel after panel
+  Real* queries;                ///< Q^T of a head, packed, panel after panel
+  Real* grads;                  ///< dO^T of a head, packed, panel after panel
+  Real* query_rows;             ///< Q of a head in column blocks, packed, panel after panel
   Real* grad_rows;              ///< dO of a head, likewise
   Real* dk;                     ///< of a chunk, in column blocks
   Real* dv;                     ///< of a chunk, in column blocks
   Real* scores;                 ///< of one tile
   Real* gradients;              ///< of one tile
+  Real* gradient_pairs;         ///< of one tile, for engines that take pairs
   Real* keep;                   ///< of one tile
   Real* slopes;                 ///< of one tile
   char* keys;                   ///< a tile of K, converted
+  char* key_columns;            ///< a tile of K, its columns as rows
   char* values;                 ///< a tile of V, converted
   std::uint32_t* allowed;       ///< bits of one tile
   Real* minus_shift;            ///< of each query of a head

@@ -56,6 +56,7 @@ struct Layer : avx512::Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "tile_gradient.inl"
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{16, 4, 4, 16, 256, 8};
@@ -63,6 +64,11 @@ constexpr Tuning kTuning{16, 4, 4, 16, 256, 8};
 /// The engine; other types than bfloat16 have none here.
 constexpr Kernels<Eigen::bfloat16> table() {
   return kernels<Layer, Eigen::bfloat16>("avx512_bf16", kTuning);
+}
+
+/// Its backward pass; probabilities and gradients of scores are rounded, too.
+constexpr GradientKernels<Eigen::bfloat16> gradient_table() {
+  return gradient_kernels<Layer, Eigen::bfloat16>(kTuning);
 }
 
 }  // namespace attend::cpu::avx512_bf16

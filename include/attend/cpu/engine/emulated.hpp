@@ -11,6 +11,7 @@
 #include "../../core/config.hpp"
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
+#include "gradient_kernels.hpp"
 #include "kernels.hpp"
 #include "mask_word.hpp"
 
@@ -260,6 +261,7 @@ struct TileLayer : PairLayer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "tile_gradient.inl"
 
 /// The logic of the AVX-512-BF16 engine.
 constexpr Kernels<Eigen::bfloat16> pair_table() {
@@ -269,6 +271,11 @@ constexpr Kernels<Eigen::bfloat16> pair_table() {
 /// The logic of the AMX engine.
 constexpr Kernels<Eigen::bfloat16> tile_table() {
   return kernels<TileLayer, Eigen::bfloat16>("emulated_amx", {16, 2, 2, 4, 64, 2});
+}
+
+/// The backward pass of the AVX-512-BF16 engine.
+constexpr GradientKernels<Eigen::bfloat16> pair_gradient_table() {
+  return gradient_kernels<PairLayer, Eigen::bfloat16>({16, 4, 4, 4, 64, 2});
 }
 
 }  // namespace attend::cpu::emulated

@@ -15,6 +15,16 @@ namespace attend::cpu {
 template <class T>
 const GradientKernels<T>& gradient_kernels_of(Engine engine) {
   static constexpr GradientKernels<T> kPortable = portable::gradient_table<T>();
+  if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+#if defined(ATTEND_EMULATED_ENGINES)
+    static constexpr GradientKernels<T> kEmulated = emulated::pair_gradient_table();
+    if (engine == Engine::emulated_bf16) return kEmulated;
+#endif
+#if defined(__x86_64__)
+    static constexpr GradientKernels<T> kAvx512Bf16 = avx512_bf16::gradient_table();
+    if (engine == Engine::avx512_bf16 || engine == Engine::amx) return kAvx512Bf16;
+#endif
+  }
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<RealOf<T>, float>) {
     static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();

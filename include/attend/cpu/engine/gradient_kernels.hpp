@@ -39,9 +39,9 @@ template <class Real>
 struct GradientPanel {
   int vectors;              ///< vectors of lanes
   std::int64_t rows;        ///< lanes that are queries
-  const Real* queries;      ///< Q^T: head_dim x lanes
-  const Real* grads;        ///< dO^T: head_dim_v x lanes
-  const Real* query_rows;   ///< Q in column blocks of `lanes` rows
+  const Real* queries;      ///< Q^T, packed: (head_dim / step) x lanes
+  const Real* grads;        ///< dO^T, packed: (head_dim_v / step) x lanes
+  const Real* query_rows;   ///< Q, packed, in column blocks of `lanes` rows
   const Real* grad_rows;    ///< dO, likewise
   const Real* minus_shift;  ///< lanes: of `RowGradient`
   const Real* factor;       ///< lanes
@@ -60,6 +60,7 @@ struct GradientTile {
   Operand v;                                  ///< rows are keys
   Real* scores = nullptr;                     ///< keys x lanes: raw products, then logits, weights
   Real* gradients = nullptr;                  ///< keys x lanes: dP, then dS
+  Real* gradient_pairs = nullptr;             ///< dS as right factor, of engines that take pairs
   Real* keep = nullptr;                       ///< keys x lanes, dropout's factors; null: none
   Real* slopes = nullptr;                     ///< keys x lanes, of logits by products; null: scale
   Real scale = 1;                             ///< of the dot products
@@ -79,14 +80,18 @@ struct GradientKernels {
   using Real = RealOf<T>;
 
   Tuning tuning;  ///< tile sizes
+  int step;       ///< elements of the inner dimension per step of an operand: 1 or 2
 
-  /// Writes `rows`, transposed, to `to` (columns x lanes); lanes without a row become 0.
-  void (*transpose)(const Rows<const T>& rows, Real* to, int vectors);
-  /// Writes `rows` to `to` in column blocks of `all_rows` rows; rows that are not there become 0.
+  /// Packs rows as the right factor of products over their columns.
+  void (*pack_columns)(const Rows<const T>& rows, Real* to, int vectors);
+  /// Packs rows as the right factor of products over the rows, in column blocks of `all_rows` rows;
+  /// rows that are not there become 0.
   void (*pack_rows)(const Rows<const T>& rows, std::int64_t all_rows, const ColumnBlocks& columns,
                     Real* to);
   /// K or V as left factor with keys as rows; copied to `scratch` where it can't be used in place.
   Operand (*pack_keys)(const KeyTile<T>& tile, void* scratch);
+  /// K as left factor with its columns as rows. `keys`: what `pack_keys` made of it.
+  Operand (*pack_key_columns)(const KeyTile<T>& tile, const Operand& keys, void* scratch);
   /// The tile's scores, changed, and their slopes where those are wanted.
   void (*scores)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel);
   /// From scores to what the tile adds to dQ, dK and dV.

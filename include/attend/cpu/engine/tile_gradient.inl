@@ -2,32 +2,66 @@
 // `GradientKernels<T>` over a layer L of instructions.
 
 template <class L, class T>
-void transpose_elements(const Rows<const T>& rows, typename L::Real* to, int vectors) {
-  transpose_scaled<L>(rows, typename L::Real{1}, to, vectors);
+void pack_columns(const Rows<const T>& rows, typename L::Real* to, int vectors) {
+  Panel<typename L::Real> panel{};
+  panel.vectors = vectors;
+  panel.queries = to;
+  pack_queries<L>(rows, typename L::Real{1}, panel);
+}
+
+/// One row of a column block, from column `first` on, 0 past its end.
+template <class L, class T>
+void pack_row(const Rows<const T>& rows, std::int64_t row, std::int64_t first, std::int64_t width,
+              typename L::Real* to) {
+  using Real = typename L::Real;
+  const std::int64_t count =
+      row < rows.count ? std::min(std::max<std::int64_t>(rows.columns - first, 0), width) : 0;
+  const T* const from = count > 0 ? rows.row[row] + first * rows.stride : nullptr;
+  std::int64_t column = 0;
+  if (rows.stride == 1) {
+    for (; column + L::kLanes <= count; column += L::kLanes)
+      L::store(to + column, L::load(from + column));
+  }
+  for (; column < count; ++column) to[column] = static_cast<Real>(from[column * rows.stride]);
+  for (; column < width; ++column) to[column] = 0;
+}
+
+/// Rows `row` and `row` + 1 as one row of pairs, likewise.
+template <class L>
+void pack_row_pair(const Rows<const Eigen::bfloat16>& rows, int row, std::int64_t first,
+                   std::int64_t width, float* to) {
+  auto* const pairs = reinterpret_cast<std::uint32_t*>(to);
+  std::int64_t column = 0;
+  if (rows.stride == 1 && row + 1 < rows.count) {
+    for (; column + L::kLanes <= std::min(rows.columns - first, width); column += L::kLanes)
+      L::store_interleaved(pairs + column, rows.row[row] + first + column,
+                           rows.row[row + 1] + first + column);
+  }
+  for (; column < width; ++column)
+    pairs[column] = pair_of(element_of(rows, row, first + column, 1),
+                            element_of(rows, row + 1, first + column, 1));
 }
 
 template <class L, class T>
 void pack_rows(const Rows<const T>& rows, std::int64_t all_rows, const ColumnBlocks& columns,
                typename L::Real* to) {
-  using Real = typename L::Real;
   for (std::int64_t block = 0; block < columns.blocks; ++block) {
-    const std::int64_t first = block * columns.width;
-    std::int64_t count =
-        rows.columns - first < columns.width ? rows.columns - first : columns.width;
-    if (count < 0) count = 0;
-    for (std::int64_t row = 0; row < all_rows; ++row, to += columns.width) {
-      std::int64_t column = 0;
-      if (row < rows.count) {
-        const T* const from = rows.row[row] + first * rows.stride;
-        if (rows.stride == 1) {
-          for (; column + L::kLanes <= count; column += L::kLanes)
-            L::store(to + column, L::load(from + column));
-        }
-        for (; column < count; ++column) to[column] = static_cast<Real>(from[column * rows.stride]);
-      }
-      for (; column < columns.width; ++column) to[column] = 0;
+    typename L::Real* at = to + block * all_rows * columns.width;
+    for (int row = 0; row < all_rows; row += L::kStep, at += columns.width) {
+      if constexpr (L::kStep == 2)
+        pack_row_pair<L>(rows, row, block * columns.width, columns.width, at);
+      else
+        pack_row<L>(rows, row, block * columns.width, columns.width, at);
     }
   }
+}
+
+template <class L, class T>
+Operand pack_key_columns(const KeyTile<T>& tile, const Operand& keys, void* scratch) {
+  if constexpr (L::kStep == 2)
+    return pack_values<L>(tile, scratch);
+  else
+    return {keys.data, keys.step_bytes, keys.row_bytes};
 }
 
 /// Derivatives of `softcap tanh(scale s / softcap)` by s, from the raw products in `scores`.
@@ -47,7 +81,8 @@ template <class L>
 void gradient_scores(const GradientTile<typename L::Real>& tile,
                      const GradientPanel<typename L::Real>& panel) {
   using Real = typename L::Real;
-  product<L>(tile.k, tile.keys, panel.queries, panel.depth, tile.scores, panel.vectors, nullptr);
+  product<L>(tile.k, tile.keys, panel.queries, padded_steps<L>(panel.depth), tile.scores,
+             panel.vectors, nullptr);
   if (tile.change == nullptr) return;
   const std::int64_t size = tile.keys * panel.vectors * L::kLanes;
   if (tile.slopes != nullptr) {
@@ -88,37 +123,71 @@ void keep_factors(const GradientTile<typename L::Real>& tile, std::int64_t width
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) drop<L>(factors, lane, width);
 }
 
-/// `scores` (logits) becomes the weights of V, `gradients` (dP) the gradients of the products. A
-/// score of -inf is an excluded key: its gradient is selected to be 0, whatever dP is.
+/// What the gradients of a column of vectors have in common.
+template <class L>
+struct GradientColumn {
+  typename L::Vector minus_shift, factor, delta, scale, late_scale;
+};
+
+/// One vector of pairs at `at`: its weights of V and the gradients of its products. A score of -inf
+/// is an excluded key: its gradient is selected to be 0, whatever dP is.
+template <class L>
+ATTEND_INLINE void differentiate_at(const GradientTile<typename L::Real>& tile,
+                                    const GradientColumn<L>& column, std::int64_t at,
+                                    typename L::Vector& weight, typename L::Vector& gradient) {
+  using Real = typename L::Real;
+  using Vector = typename L::Vector;
+  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
+  const Vector log2e = L::set1(static_cast<Real>(1.442695040888963407359924681001892137));
+  const Vector score = L::load(tile.scores + at);
+  // The maximum is subtracted before anything that could overflow.
+  const Vector power =
+      L::multiply(L::multiply_add(score, column.late_scale, column.minus_shift), log2e);
+  const Vector probability = L::multiply(exp2<L>(power), column.factor);
+  Vector of_probability = L::load(tile.gradients + at);
+  weight = probability;
+  if (tile.keep != nullptr) {
+    const Vector keep = L::load(tile.keep + at);
+    weight = L::multiply(weight, keep);
+    of_probability = L::multiply(of_probability, keep);
+  }
+  gradient = L::multiply(probability, L::subtract(of_probability, column.delta));
+  gradient =
+      L::multiply(gradient, tile.slopes == nullptr ? column.scale : L::load(tile.slopes + at));
+  gradient = L::select(L::equal(score, lowest), L::zero(), gradient);
+}
+
+/// `scores` (logits) becomes the weights of V, `gradients` (dP) the gradients of the products.
+/// Where the engine takes pairs, both are rounded in place, each row from its beginning, and the
+/// gradients are paired by keys, too.
 template <class L>
 void differentiate(const GradientTile<typename L::Real>& tile,
                    const GradientPanel<typename L::Real>& panel) {
-  using Real = typename L::Real;
   using Vector = typename L::Vector;
   const std::int64_t width = panel.vectors * L::kLanes;
-  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
-  const Vector log2e = L::set1(static_cast<Real>(1.442695040888963407359924681001892137));
   const Vector scale = L::set1(tile.scale);
-  const Vector late_scale = tile.change == nullptr ? scale : L::set1(1);
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
-    const Vector minus_shift = L::load(panel.minus_shift + lane);
-    const Vector factor = L::load(panel.factor + lane);
-    const Vector delta = L::load(panel.delta + lane);
-    for (std::int64_t at = lane; at < tile.keys * width; at += width) {
-      const Vector score = L::load(tile.scores + at);
-      // The maximum is subtracted before anything that could overflow.
-      const Vector power = L::multiply(L::multiply_add(score, late_scale, minus_shift), log2e);
-      const Vector probability = L::multiply(exp2<L>(power), factor);
-      Vector weight = probability, of_probability = L::load(tile.gradients + at);
-      if (tile.keep != nullptr) {
-        const Vector keep = L::load(tile.keep + at);
-        weight = L::multiply(weight, keep);
-        of_probability = L::multiply(of_probability, keep);
+    const GradientColumn<L> column{L::load(panel.minus_shift + lane), L::load(panel.factor + lane),
+                                   L::load(panel.delta + lane), scale,
+                                   tile.change == nullptr ? scale : L::set1(1)};
+    for (std::int64_t key = 0; key < tile.keys; key += L::kStep) {
+      Vector gradient[L::kStep];
+      ATTEND_UNROLL for (int n = 0; n < L::kStep; ++n) {
+        gradient[n] = L::zero();
+        if (key + n == tile.keys) continue;
+        const std::int64_t row = (key + n) * width;
+        Vector weight;
+        differentiate_at<L>(tile, column, row + lane, weight, gradient[n]);
+        if constexpr (L::kStep == 2) {
+          L::store(reinterpret_cast<Eigen::bfloat16*>(tile.scores + row) + lane, weight);
+          L::store(reinterpret_cast<Eigen::bfloat16*>(tile.gradients + row) + lane, gradient[n]);
+        } else {
+          L::store(tile.scores + row + lane, weight);
+          L::store(tile.gradients + row + lane, gradient[n]);
+        }
       }
-      Vector gradient = L::multiply(probability, L::subtract(of_probability, delta));
-      gradient = L::multiply(gradient, tile.slopes == nullptr ? scale : L::load(tile.slopes + at));
-      L::store(tile.scores + at, weight);
-      L::store(tile.gradients + at, L::select(L::equal(score, lowest), L::zero(), gradient));
+      if constexpr (L::kStep == 2)
+        L::store_pairs(tile.gradient_pairs, key / 2 * width + lane, gradient[0], gradient[1]);
     }
   }
 }
@@ -136,7 +205,7 @@ void add_rows(const GradientTile<typename L::Real>& tile,
   const Operand left{reinterpret_cast<const char*>(pairs), width * std::int64_t{sizeof(Real)},
                      sizeof(Real)};
   for (std::int64_t block = 0; block < columns.blocks; ++block)
-    product<L>(left, tile.keys, rows + block * width * columns.width, panel.rows,
+    product<L>(left, tile.keys, rows + block * width * columns.width, padded_steps<L>(panel.rows),
                to + block * tile.rows * columns.width, columns.vectors, ones);
 }
 
@@ -146,7 +215,8 @@ void accumulate_gradients(const GradientTile<typename L::Real>& tile,
                           const ColumnBlocks& columns_v) {
   using Real = typename L::Real;
   const std::int64_t width = panel.vectors * L::kLanes;
-  product<L>(tile.v, tile.keys, panel.grads, panel.depth_v, tile.gradients, panel.vectors, nullptr);
+  product<L>(tile.v, tile.keys, panel.grads, padded_steps<L>(panel.depth_v), tile.gradients,
+             panel.vectors, nullptr);
   if (tile.allowed != nullptr) exclude_scores<L>(tile, width);
   if (tile.dropout != nullptr) keep_factors<L>(tile, width);
   differentiate<L>(tile, panel);
@@ -154,16 +224,19 @@ void accumulate_gradients(const GradientTile<typename L::Real>& tile,
   add_rows<L>(tile, panel, tile.gradients, panel.query_rows, columns, tile.dk);
   Real ones[L::kMaxVectors * L::kLanes];
   for (Real& one : ones) one = 1;
-  product<L>(tile.k_columns, panel.depth, tile.gradients, tile.keys, panel.dq, panel.vectors, ones);
+  product<L>(tile.k_columns, panel.depth, L::kStep == 2 ? tile.gradient_pairs : tile.gradients,
+             padded_steps<L>(tile.keys), panel.dq, panel.vectors, ones);
 }
 
 /// The engine's table for element type T.
 template <class L, class T>
 constexpr GradientKernels<T> gradient_kernels(Tuning tuning) {
   return {tuning,
-          &transpose_elements<L, T>,
+          L::kStep,
+          &pack_columns<L, T>,
           &pack_rows<L, T>,
-          &as_real<L, T>,
+          &pack_keys<L, T>,
+          &pack_key_columns<L, T>,
           &gradient_scores<L>,
           &accumulate_gradients<L>,
           &mask_words<L>,
