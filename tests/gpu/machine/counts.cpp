@@ -89,15 +89,6 @@ Counts collect(const Module::Program& program,
   return counts;
 }
 
-std::uint64_t Counts::conflicts_in_lines(int first, int last, const std::string& file) const {
-  std::uint64_t sum = 0;
-  for (const SiteCounts& site : sites) {
-    const bool in_file = file.empty() || site.file.ends_with(file);
-    if (in_file && site.line >= first && site.line <= last) sum += site.shared_conflicts;
-  }
-  return sum;
-}
-
 std::string Counts::table() const {
   std::string out;
   const auto row = [&out](const std::string& name, std::uint64_t value) {

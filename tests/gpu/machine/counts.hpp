@@ -43,7 +43,14 @@ struct Counts {
 
   /// Sum of shared_conflicts over the sites with first <= source line <= last (of any file, or of
   /// files whose path ends in `file`).
-  std::uint64_t conflicts_in_lines(int first, int last, const std::string& file = {}) const;
+  std::uint64_t conflicts_in_lines(int first, int last, const std::string& file = {}) const {
+    std::uint64_t sum = 0;
+    for (const SiteCounts& site : sites) {
+      const bool in_file = file.empty() || site.file.ends_with(file);
+      if (in_file && site.line >= first && site.line <= last) sum += site.shared_conflicts;
+    }
+    return sum;
+  }
 
   /// A table for people.
   std::string table() const;

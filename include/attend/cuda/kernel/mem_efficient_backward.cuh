@@ -70,7 +70,6 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
   const auto keys = queries.keys(problem, variant, first, kRows);
   queries.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
-  __syncthreads();
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
 

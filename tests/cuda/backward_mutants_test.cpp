@@ -1,0 +1,91 @@
+// Bugs planted in the kernels of the backward pass: each must be found, by the machine or by the
+// result.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+
+#include "cuda/planted.hpp"
+
+namespace {
+
+using Half = Eigen::half;
+
+template <class A, class B>
+bool close(const A& a, const B& b) {
+  if (a.size() != b.size()) return false;
+  for (Eigen::Index n = 0; n < a.size(); ++n)
+    if (!(std::abs(float(a.data()[n]) - float(b.data()[n])) < 2e-2f)) return false;
+  return true;
+}
+
+// Whether the gradients of a call are what the host's are.
+bool right(attend::Call<Half> call, attend::Call<Half> host_call, double dropout) {
+  attend::Tensor<Half, 4> q(1, 2, 80, 40), k(1, 2, 150, 40), v(1, 2, 150, 48),
+      grad_out(1, 2, 80, 48);
+  q.setRandom(), k.setRandom(), v.setRandom(), grad_out.setRandom();
+  if (call.mask.given()) v(0, 0, 5, 3) = k(0, 1, 70, 39) = Half(NAN);  // of keys that are masked
+  const attend::Attend<Half> attention{{.dropout = dropout, .flash = true}};
+  host_call.rng = attend::Rng{1, 2};
+  const auto forward = attention.forward(q, k, v, host_call);
+  const auto expected = attention.backward(grad_out, forward, q, k, v, host_call);
+
+  const attend::cuda::Tensor<Half, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
+  const attend::cuda::Tensor<Half, 4> out(forward.out);
+  const attend::cuda::Tensor<float, 3> lse(forward.lse);
+  call.path = attend::Path::mem_efficient;
+  const auto g =
+      attention.backward(there_grad_out, {forward, out, lse}, there_q, there_k, there_v, call);
+  return close(g.dq.host(), expected.dq) && close(g.dk.host(), expected.dk) &&
+         close(g.dv.host(), expected.dv) && close(g.dbias.host(), expected.dbias);
+}
+
+// Whether a plain pass is right, and one with every part in it.
+bool both_right() {
+  attend::Tensor<bool, 2> mask(1, 150);
+  mask.setConstant(true);
+  mask(0, 5) = mask(0, 70) = false;
+  attend::Tensor<float, 4> bias(1, 1, 80, 1);
+  bias.setRandom();
+  const attend::cuda::Tensor<bool, 2> there_mask(mask);
+  const attend::cuda::Tensor<float, 4> there_bias(bias);
+  const auto causal = attend::Causal::bottom_right;
+  return right({}, {}, 0) && right({.bias = there_bias, .mask = there_mask, .causal = causal},
+                                   {.bias = bias, .mask = mask, .causal = causal}, 0.1);
+}
+
+using planted::Mutant;
+class BackwardMutants : public planted::Mutants {};
+
+TEST_P(BackwardMutants, AreCaught) { expect_caught(both_right); }
+
+constexpr const char* kKeys = "key_gradients.*TensorCoreGradientEngineINS_3F16ELi64E";
+constexpr const char* kQuery = "query_gradient.*TensorCoreGradientEngineINS_3F16ELi64E";
+constexpr const char* kBias = "bias_gradient.*TensorCoreGradientEngineINS_3F16ELi64E";
+constexpr const char* kRows = "13row_gradientsINS_3F16E";
+INSTANTIATE_TEST_SUITE_P(
+    All, BackwardMutants,
+    ::testing::Values(
+        Mutant{"keys_barrier_0", kKeys, "bar\\.sync[^;]*;", 0, ""},
+        Mutant{"keys_tile_not_transposed", kKeys, "ldmatrix(.*)\\.trans", 0, "ldmatrix$1"},
+        Mutant{"keys_tile_transposed", kKeys, "ldmatrix(.*x4)\\.shared", 0,
+               "ldmatrix$1.trans.shared"},
+        Mutant{"keys_product_left_out", kKeys, "mma\\.sync[^;]*;", 3, ""},
+        Mutant{"keys_exp_of_another", kKeys, "ex2\\.approx", 1, "rcp.approx"},
+        Mutant{"keys_exp_within_of_another", kKeys, "ex2\\.approx", 3, "rcp.approx"},
+        Mutant{"keys_delta_added", kKeys, "sub\\.f32", 4, "add.f32"},
+        Mutant{"keys_delta_within_added", kKeys, "sub\\.f32", 6, "add.f32"},
+        Mutant{"query_barrier_0", kQuery, "bar\\.sync[^;]*;", 0, ""},
+        Mutant{"query_tile_not_transposed", kQuery, "ldmatrix(.*)\\.trans", 0, "ldmatrix$1"},
+        Mutant{"query_product_left_out", kQuery, "mma\\.sync[^;]*;", 0, ""},
+        Mutant{"bias_barrier_0", kBias, "bar\\.sync[^;]*;", 0, ""},
+        Mutant{"bias_sum_left_out", kBias, "mma\\.sync[^;]*;", 5, ""},
+        Mutant{"rows_lane_of_another", kRows, "shfl\\.sync\\.bfly", 0, "shfl.sync.idx"},
+        Mutant{"rows_products_not_summed", kRows,
+               "fma\\.rn\\.f32 (%f\\d+), (%f\\d+), (%f\\d+), %f\\d+;", 0, "mul.f32 $1, $2, $3;"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(NoBackwardMutant, IsRight) { EXPECT_TRUE(both_right()); }
+
+}  // namespace
