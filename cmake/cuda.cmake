@@ -29,5 +29,6 @@ add_library(attend_cuda INTERFACE)
 add_library(attend::cuda ALIAS attend_cuda)
 set_target_properties(attend_cuda PROPERTIES EXPORT_NAME cuda)
 target_link_libraries(attend_cuda INTERFACE attend::attend CUDA::cudart)
-target_compile_options(attend_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)  # CMake 3.25 lacks cuda_std_20 for CUDA 13
+# CMake 3.25 lacks cuda_std_20 for CUDA 13. Lambdas may be functions of a user's.
+target_compile_options(attend_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--extended-lambda>")
 target_sources(attend_cuda INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_LIST_DIR}/attend_cuda.cu>)

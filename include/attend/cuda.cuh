@@ -2,6 +2,8 @@
 
 #include "cuda/launch/backward.cuh"
 #include "cuda/launch/forward.cuh"
+#include "cuda/launch/functors.cuh"
 
 /// @file
-/// The kernels. For one .cu file of a program; linking the CMake target attend::cuda adds it.
+/// The kernels, and `cuda::functors`, for a .cu file that has a score_mod or a mask_mod of its own.
+/// The CMake target attend::cuda adds the .cu file of the kernels without one.

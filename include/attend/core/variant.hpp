@@ -147,8 +147,33 @@ struct Variant {
     return {shift, length, sides};
   }
 
+  /// The same with other functions of the user's.
+  template <class Score, class Mask>
+  constexpr Variant<Real, Score, Mask> with(const Score& score, const Mask& keeps) const {
+    return {.scale = scale,
+            .softcap = softcap,
+            .bias = bias,
+            .alibi = alibi,
+            .mask = mask,
+            .sink = sink,
+            .causal = causal,
+            .window = window,
+            .alignment = alignment,
+            .offsets = offsets,
+            .key_lengths = key_lengths,
+            .dropout = dropout,
+            .empty_row = empty_row,
+            .score_mod = score,
+            .mask_mod = keeps};
+  }
+
+  /// Whether a tensor (mask, bias) can exclude a key.
+  ATTEND_HD constexpr bool excludes_by_tensor() const { return mask || bias; }
+
   /// Whether anything but position (mask, bias, user's function) can exclude a key.
-  ATTEND_HD constexpr bool excludes_beyond_position() const { return mask || bias || kHasMaskMod; }
+  ATTEND_HD constexpr bool excludes_beyond_position() const {
+    return excludes_by_tensor() || kHasMaskMod;
+  }
 
   /// Whether a score needs more than its dot product and the scale.
   ATTEND_HD constexpr bool changes_score() const {
@@ -158,12 +183,14 @@ struct Variant {
   /// Whether a score is its dot product times a positive factor.
   ATTEND_HD constexpr bool scores_are_products() const { return !changes_score() && scale > 0; }
 
-  /// Whether a key that position allows is allowed by everything else too.
-  ATTEND_HD constexpr bool allows(Index at) const {
+  /// Whether mask and bias allow a key.
+  ATTEND_HD constexpr bool tensors_allow(Index at) const {
     if (mask && !mask(at.b, at.h, at.i, at.j)) return false;
-    if (bias && bias(at.b, at.h, at.i, at.j) == -kInfinity<Real>) return false;
-    return mask_mod(at);
+    return !bias || bias(at.b, at.h, at.i, at.j) != -kInfinity<Real>;
   }
+
+  /// Whether a key that position allows is allowed by everything else too.
+  ATTEND_HD constexpr bool allows(Index at) const { return tensors_allow(at) && mask_mod(at); }
 
   /// The score of an allowed key from the dot product of query and key, before the user's function;
   /// `position` is the query's. `Number` is `Real`, or `Dual<Real>` for the slope.

@@ -11,6 +11,7 @@
 #include "launch/backward.hpp"
 #include "launch/device.hpp"
 #include "launch/forward.hpp"
+#include "launch/functors.hpp"
 #include "tensor.hpp"
 
 /// @file
@@ -87,44 +88,60 @@ class Place<Device::cuda> {
   template <class T, class V>
   void forward(Path path, const Problem& problem, const V& variant,
                const ForwardTensors<T>& tensors, const Call<T>& call) const {
-    static_assert(!V::kHasScoreMod && !V::kHasMaskMod,
-                  "score_mod and mask_mod are code, which kernels need at compile time: include "
-                  "attend/cuda.cuh in a .cu file and call attend::cuda::launch_forward");
     using Element = cuda::Stored<T>;
-    cuda::forward<Element>(path, problem, variant,
-                           {.q = cuda::stored<const Element>(tensors.q),
-                            .k = cuda::stored<const Element>(tensors.k),
-                            .v = cuda::stored<const Element>(tensors.v),
-                            .out = cuda::stored<Element>(tensors.out),
-                            .lse = tensors.lse},
-                           on_host(call), stream_.get());
+    const ForwardTensors<Element> stored{.q = cuda::stored<const Element>(tensors.q),
+                                         .k = cuda::stored<const Element>(tensors.k),
+                                         .v = cuda::stored<const Element>(tensors.v),
+                                         .out = cuda::stored<Element>(tensors.out),
+                                         .lse = tensors.lse};
+    const auto built_in = variant.with(NoScoreMod{}, NoMaskMod{});
+    if constexpr (has_functors<T, V>()) {
+      variant.score_mod.kernels().forward(path, problem, built_in, stored, on_host(call),
+                                          stream_.get());
+    } else {
+      cuda::forward<Element>(path, problem, built_in, stored, on_host(call), stream_.get());
+    }
   }
 
   /// Starts the kernels of a path's backward pass.
   template <class T, class V>
   void backward(Path path, const Problem& problem, const V& variant,
                 const BackwardTensors<T>& tensors, const Call<T>& call) const {
-    static_assert(!V::kHasScoreMod && !V::kHasMaskMod,
-                  "score_mod and mask_mod are code, which kernels need at compile time: include "
-                  "attend/cuda.cuh in a .cu file and call attend::cuda::launch_backward");
     using Element = cuda::Stored<T>;
-    cuda::backward<Element>(path, problem, variant,
-                            {.q = cuda::stored<const Element>(tensors.q),
-                             .k = cuda::stored<const Element>(tensors.k),
-                             .v = cuda::stored<const Element>(tensors.v),
-                             .out = cuda::stored<const Element>(tensors.out),
-                             .lse = tensors.lse,
-                             .grad_out = cuda::stored<const Element>(tensors.grad_out),
-                             .grad_lse = tensors.grad_lse,
-                             .dq = cuda::stored<Element>(tensors.dq),
-                             .dk = cuda::stored<Element>(tensors.dk),
-                             .dv = cuda::stored<Element>(tensors.dv),
-                             .dbias = tensors.dbias,
-                             .dsink = tensors.dsink},
-                            on_host(call), stream_.get());
+    const BackwardTensors<Element> stored{.q = cuda::stored<const Element>(tensors.q),
+                                          .k = cuda::stored<const Element>(tensors.k),
+                                          .v = cuda::stored<const Element>(tensors.v),
+                                          .out = cuda::stored<const Element>(tensors.out),
+                                          .lse = tensors.lse,
+                                          .grad_out = cuda::stored<const Element>(tensors.grad_out),
+                                          .grad_lse = tensors.grad_lse,
+                                          .dq = cuda::stored<Element>(tensors.dq),
+                                          .dk = cuda::stored<Element>(tensors.dk),
+                                          .dv = cuda::stored<Element>(tensors.dv),
+                                          .dbias = tensors.dbias,
+                                          .dsink = tensors.dsink};
+    const auto built_in = variant.with(NoScoreMod{}, NoMaskMod{});
+    if constexpr (has_functors<T, V>()) {
+      variant.score_mod.kernels().backward(path, problem, built_in, stored, on_host(call),
+                                           stream_.get());
+    } else {
+      cuda::backward<Element>(path, problem, built_in, stored, on_host(call), stream_.get());
+    }
   }
 
  private:
+  // Whether a variant has functions of the user's, which have to be compiled into kernels.
+  template <class T, class V>
+  static constexpr bool has_functors() {
+    constexpr bool kHas = std::is_same_v<decltype(V::score_mod), cuda::Functors<cuda::Stored<T>>>;
+    static_assert(
+        kHas || (!V::kHasScoreMod && !V::kHasMaskMod),
+        "score_mod and mask_mod are code, which kernels need when they are compiled: in a "
+        ".cu file include attend/cuda.cuh, make attend::cuda::functors<T>(...) of them, and "
+        "pass these, for tensors of the same element type");
+    return kHas;
+  }
+
   // Which of a call's integers lie on the host.
   template <class T>
   static cuda::HostIntegers on_host(const Call<T>& call) {

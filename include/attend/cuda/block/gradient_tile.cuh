@@ -72,6 +72,16 @@ struct HeadQueries {
     const std::int64_t end = first + count < problem.len_q ? first + count : problem.len_q;
     return {band.any(first, end), band.all(first, end)};
   }
+
+  /// How much the user's function keeps of keys j <= key < end for `count` queries from `first` on,
+  /// or as many as there are.
+  template <class V>
+  __device__ Coverage coverage(const Problem& problem, const V& variant, std::int64_t first,
+                               int count, std::int64_t j, std::int64_t end) const {
+    return variant.mask_mod.coverage({b, h, first,
+                                      first + count < problem.len_q ? first + count : problem.len_q,
+                                      j, end < problem.len_k ? end : problem.len_k});
+  }
 };
 
 }  // namespace attend::cuda

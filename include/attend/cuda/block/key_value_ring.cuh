@@ -4,7 +4,7 @@
 #include "../arch/cp_async.cuh"
 #include "../tile/async_copy.cuh"
 #include "../tile/rows.cuh"
-#include "tile_rows.cuh"
+#include "key_tiles.cuh"
 
 /// @file
 /// The tiles of keys and values of a block, brought to shared memory ahead of their use.
@@ -14,26 +14,25 @@ namespace attend::cuda {
 /// Tiles come in the order K0 V0 K1 V1 ..., each into the slot after the one before. While one is
 /// used, up to `slots` - 1 others are on their way; one barrier per tile says both that it is there
 /// for all threads and that all are done with the one before, into whose slot the next copy goes.
-template <class Engine>
+template <class Engine, class V>
 class KeyValueRing {
  public:
   using T = typename Engine::Element;
   using Tile = typename Engine::Tile;
   static constexpr int kSlots = Engine::kTiling.slots;
 
-  /// Of the keys that a block's rows see. What is in shared memory is looked up there, as it is
-  /// needed: registers are short.
+  /// Of the tiles of keys that a block goes through. What is in shared memory is looked up there,
+  /// as it is needed: registers are short.
   __device__ KeyValueRing(Tile (&slots)[kSlots], const ForwardTensors<T>& tensors,
-                          const QueryTile& tile, const SeenKeys& keys)
-      : slots_(slots), tensors_(tensors), tile_(tile), keys_(keys) {}
+                          const QueryTile& tile, const KeyTiles<Engine, V>& tiles)
+      : slots_(slots), tensors_(tensors), tile_(tile), tiles_(tiles) {}
 
   /// Begins with the first tiles, of keys `first` and following. No thread may be using the slots
   /// any more.
   __device__ void start(int first) {
     used_ = kSlots - 1;  // as if the tile before the first were used
 #pragma unroll
-    for (int n = 0; n < kSlots - 1; ++n)
-      begin_copy_of(n % 2, n, first + n / 2 * Engine::kTileColumns);
+    for (int n = 0; n < kSlots - 1; ++n) begin_copy_of(n % 2, n, later(first, n / 2));
   }
 
   /// After `start`: waits for copies that were begun (as a group) before it.
@@ -55,17 +54,23 @@ class KeyValueRing {
     used_ = before + 1 == kSlots ? 0 : before + 1;
     cp_async_wait_group<kSlots - 2>();
     __syncthreads();
-    begin_copy_of((Parity + kAhead) % 2, before, j + (Parity + kAhead) / 2 * Engine::kTileColumns);
+    begin_copy_of((Parity + kAhead) % 2, before, later(j, (Parity + kAhead) / 2));
     return slots_[used_];
+  }
+
+  // Where the n-th tile after that of keys j begins.
+  __device__ int later(int j, int n) const {
+    for (; n > 0; --n) j = tiles_.after(j);
+    return j;
   }
 
   // Of keys (parity 0) or values j and following. Where there are none the group is empty: groups
   // are counted.
   __device__ void begin_copy_of(int parity, int slot, int j) {
     const View<const T, 4>& tensor = parity == 0 ? tensors_.k : tensors_.v;
-    if (j < keys_.any_end)
+    if (j < tiles_.end())
       begin_copy<Engine::kThreads>(slots_[slot],
-                                   rows_from(tensor.inner(tile_.b, tile_.h_kv), j, keys_.any_end),
+                                   rows_from(tensor.inner(tile_.b, tile_.h_kv), j, tiles_.end()),
                                    copied_layout(tensor));
     cp_async_commit_group();
   }
@@ -73,7 +78,7 @@ class KeyValueRing {
   Tile (&slots_)[kSlots];
   const ForwardTensors<T>& tensors_;
   const QueryTile& tile_;
-  const SeenKeys& keys_;
+  const KeyTiles<Engine, V>& tiles_;
   int used_ = 0;  // slot of the tile in use
 };
 

@@ -99,6 +99,24 @@ struct QueryTile {
     }
     return keys;
   }
+
+  /// How much the user's function keeps of keys j <= key < end, which there are, for `count` rows
+  /// from the tile's n-th on; there may be fewer.
+  template <class V>
+  __device__ Coverage coverage(const V& variant, int n, int count, std::int64_t j,
+                               std::int64_t end) const {
+    if constexpr (!V::kHasMaskMod) return Coverage::all;
+    const std::int64_t begin_row = first_row + n;
+    if (begin_row >= rows) return Coverage::none;
+    const std::int64_t end_row = begin_row + count < rows ? begin_row + count : rows;
+    IndexBlock block{b, first_h, begin_row / group, (end_row - 1) / group + 1, j, end};
+    Coverage kept = variant.mask_mod.coverage(block);
+    for (std::int64_t h = 1; h < group && kept != Coverage::some; ++h) {
+      block.h = first_h + h;
+      if (variant.mask_mod.coverage(block) != kept) kept = Coverage::some;
+    }
+    return kept;
+  }
 };
 
 }  // namespace attend::cuda

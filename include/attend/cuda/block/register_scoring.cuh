@@ -42,7 +42,8 @@ class RegisterScoring {
   }
 
   /// Turns dot products of the keys `first` and following into scores, those of excluded keys into
-  /// -inf. Says which are allowed. `within`: position allows all of them to all rows.
+  /// -inf. Says which are allowed. `within`: position and the user's function allow all of them to
+  /// all rows.
   __device__ ScoreBits score(Scores& rS, int first, bool within) const {
     if (Engine::kScores == FlashScores::products && within) return kAll;
     const ScoreBits allowed = change(rS, first, within);
@@ -94,16 +95,14 @@ class RegisterScoring {
     if constexpr (Engine::kScores == FlashScores::products) return allowed;
     const bool whole = first + Engine::kTileColumns <= problem_.len_k;
     if (variant_.mask) allowed &= kept_by_mask(first, whole);
-    if constexpr (V::kHasMaskMod) allowed &= kept_by_user(first, allowed);
+    if constexpr (V::kHasMaskMod)
+      if (!within) allowed &= kept_by_user(first, allowed);
     if (are_products(variant_)) return allowed;
     each([&](int r, int c) { rS[r][c] *= variant_.scale; });
     if (variant_.softcap > 0) cap(rS);
     if (variant_.bias) add_bias(rS, allowed, first, whole);
     if (variant_.alibi) add_alibi(rS, first);
-    if constexpr (V::kHasScoreMod)
-      each([&](int r, int c) {
-        if (is_set(allowed, r, c)) rS[r][c] = variant_.score_mod(rS[r][c], index(r, first, c));
-      });
+    if constexpr (V::kHasScoreMod) change_by_user(rS, allowed, first);
     return allowed;
   }
 
@@ -196,6 +195,17 @@ class RegisterScoring {
         if (is_set(allowed, r, c) && variant_.mask_mod(index(r, first, c)))
           kept |= ScoreBits{1} << (r * kColumns + c);
     return kept;
+  }
+
+  // What the user's function makes of the scores of allowed keys.
+  __device__ void change_by_user(Scores& rS, ScoreBits allowed, int first) const {
+    const auto change = [&](int r, int c) {
+      rS[r][c] = variant_.score_mod(rS[r][c], index(r, first, c));
+    };
+    if (allowed == kAll) return each(change);
+    each([&](int r, int c) {
+      if (is_set(allowed, r, c)) change(r, c);
+    });
   }
 
   __device__ void cap(Scores& rS) const {

@@ -32,6 +32,10 @@ struct Row {
 
   /// Whether there is such a row.
   __device__ bool exists() const { return i >= 0; }
+  /// Whether key j is allowed but for the user's function.
+  __device__ bool tensors_allow(const V& variant, std::int64_t j) const {
+    return keys.contains(j) && variant.tensors_allow({b, h, i, j});
+  }
   /// Whether key j is allowed.
   __device__ bool allows(const V& variant, std::int64_t j) const {
     return keys.contains(j) && variant.allows({b, h, i, j});

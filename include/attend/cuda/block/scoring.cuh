@@ -37,11 +37,11 @@ __device__ void for_each_score(typename Engine::Scores& rS, typename Engine::Sha
 }
 
 /// Turns dot products of the keys `first` and following into logits; returns a bit for each, set if
-/// its key is allowed. `within`: position allows all of them to all rows.
+/// its key is allowed. `within`: position and the user's function allow all of them to all rows.
 template <class Engine, class V>
 __device__ unsigned score(typename Engine::Scores& rS, typename Engine::Shared& shared,
                           const V& variant, const Row<V>* sRows, std::int64_t first, bool within) {
-  if (within && !variant.excludes_beyond_position() && !variant.changes_score()) {
+  if (within && !variant.excludes_by_tensor() && !variant.changes_score()) {
     for (int r = 0; r < Engine::kRows; ++r)
       for (int c = 0; c < Engine::kColumns; ++c) rS[r][c] *= variant.scale;
     return kAllAllowed;
@@ -49,8 +49,9 @@ __device__ unsigned score(typename Engine::Scores& rS, typename Engine::Shared& 
   unsigned allowed = 0;
   for_each_score<Engine>(rS, shared, [&](int n, int row, int column, auto& score) {
     const Row<V>& r = sRows[row];
-    if (!r.allows(variant, first + column)) return;
-    score = r.logit(variant, score, first + column);
+    const std::int64_t j = first + column;
+    if (!(within ? r.tensors_allow(variant, j) : r.allows(variant, j))) return;
+    score = r.logit(variant, score, j);
     allowed |= 1u << n;
   });
   return allowed;

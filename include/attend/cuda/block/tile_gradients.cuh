@@ -18,7 +18,8 @@ enum class Queries { rows, columns };
 enum class GradientBy { dot, score };
 
 /// Turns dot products rS (not scaled) and gradients by weights rG of keys `first_key` and following
-/// into weights and gradients. `within`: position allows all of the keys to all of the queries.
+/// into weights and gradients. `within`: position and the user's function allow all of the keys to
+/// all of the queries.
 template <class Engine, Queries queries, GradientBy by = GradientBy::dot, class V>
 __device__ void tile_gradients(typename Engine::Scores& rS, typename Engine::Scores& rG,
                                typename Engine::Shared& shared, const V& variant,
@@ -26,7 +27,7 @@ __device__ void tile_gradients(typename Engine::Scores& rS, typename Engine::Sco
                                std::int64_t first_key, bool within) {
   using Real = typename V::Real;
   constexpr bool kRowsAreQueries = queries == Queries::rows;
-  if (within && !variant.excludes_beyond_position() && !variant.changes_score() &&
+  if (within && !variant.excludes_by_tensor() && !variant.changes_score() &&
       !variant.dropout.active()) {
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r)

@@ -40,7 +40,6 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   shared.rows.find(problem, variant, results.split);
   __syncthreads();
-  const SeenKeys& keys = shared.rows.block;
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
   const RowLayout q_layout = copied_layout(tensors.q);
@@ -51,7 +50,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   begin_copy<Engine::kThreads>(shared.q, q_row, q_layout);
   cp_async_commit_group();
 
-  KeyValueRing<Engine> ring(shared.ring, tensors, shared.rows.tile, keys);
+  const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
+  KeyValueRing<Engine, V> ring(shared.ring, tensors, shared.rows.tile, tiles);
   const Scoring scoring(problem, variant, shared.rows);
   typename Engine::Queries rQ(shared.q);
   typename Engine::Output rO;
@@ -63,23 +63,25 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     bool excluded = false;
     softmax.clear();
     clear<Engine>(rO);
-    const int begin = keys.any_begin / kTileColumns * kTileColumns;
+    const int begin = tiles.first();
     ring.start(begin);
     if constexpr (Engine::kKeepsQueries) {
       ring.wait_for_earlier();
       rQ.take();
     }
-    for (int j = begin; j < keys.any_end; j += kTileColumns) {
+    for (int j = begin; j < tiles.end(); j = tiles.after(j)) {
       typename Engine::Weights rP;
       ScoreBits allowed = Scoring::kAll;
-      const bool sees = warp_keys.touch(j, kTileColumns);
+      const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
+      const bool sees = warp_keys.touch(j, kTileColumns) && kept != Coverage::none;
       const auto is_allowed = [&](int r, int c) { return Scoring::is_set(allowed, r, c); };
 
       const auto& sK = ring.keys(j);
       if (sees) {
         typename Engine::Scores rS;
         Engine::dot_products(rS, rQ, sK);
-        allowed = scoring.score(rS, j, warp_keys.cover(j, kTileColumns));
+        const bool all = warp_keys.cover(j, kTileColumns) && kept == Coverage::all;
+        allowed = scoring.score(rS, j, all);
         float factors[Engine::kRows];
         softmax.add(rS, factors, is_allowed);
         excluded = excluded || allowed != Scoring::kAll;

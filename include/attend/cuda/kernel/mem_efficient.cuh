@@ -57,10 +57,14 @@ __global__ void __launch_bounds__(Engine::kThreads)
   bool q_there = false;
   for (std::int64_t j = keys.any.begin / Engine::kTileColumns * Engine::kTileColumns;
        j < keys.any.end; j += Engine::kTileColumns) {
+    const std::int64_t end =
+        j + Engine::kTileColumns < keys.any.end ? j + Engine::kTileColumns : keys.any.end;
+    const Coverage kept = tile.coverage(variant, 0, Engine::kTileRows, j, end);
+    if (kept == Coverage::none) continue;
     Engine::dot_products(rS, shared.engine, q_row, row_layout(tensors.q),
                          rows_from(gK, j, keys.any.end), row_layout(tensors.k), q_there);
     q_there = true;
-    const bool within = keys.cover(j, Engine::kTileColumns);
+    const bool within = keys.cover(j, Engine::kTileColumns) && kept == Coverage::all;
     const unsigned allowed = score<Engine>(rS, shared.engine, variant, sRows, j, within);
 
     Real factors[Engine::kRows];

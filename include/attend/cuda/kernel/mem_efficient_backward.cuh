@@ -76,6 +76,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   typename Engine::Output rdQ = {};
   bool there = false;
   for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
+    const Coverage kept = queries.coverage(problem, variant, first, kRows, j, j + kColumns);
+    if (kept == Coverage::none) continue;
     const auto gK = rows_from(t.k.inner(block.b, h_kv), j, keys.any.end);
     const auto gV = rows_from(t.v.inner(block.b, h_kv), j, keys.any.end);
     typename Engine::Scores rS, rG;
@@ -84,7 +86,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
     tile_gradients<Engine, Queries::rows>(rS, rG, shared.engine, variant, call.scale,
-                                          shared.queries, j, keys.cover(j, j + kColumns));
+                                          shared.queries, j,
+                                          keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
   store_gradient<Engine>(
@@ -122,7 +125,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     for (std::int64_t i = 0; i < problem.len_q; i += kColumns) {
       const HeadQueries queries{block.b, h};
       const auto keys = queries.keys(problem, variant, i, kColumns);
-      if (!keys.touch(j, end) && !every_tile) continue;
+      const Coverage kept = queries.coverage(problem, variant, i, kColumns, j, end);
+      if ((!keys.touch(j, end) || kept == Coverage::none) && !every_tile) continue;
       sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
       queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, i);
       const auto gQ = rows_from(t.q.inner(block.b, h), i);
@@ -135,7 +139,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
                                                 call.grad_out, there);
       there = true;
       tile_gradients<Engine, Queries::columns>(rS, rG, shared.engine, variant, call.scale, sQueries,
-                                               j, keys.cover(j, end));
+                                               j, keys.cover(j, end) && kept == Coverage::all);
       if (block.column < problem.head_dim_v)
         Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
                              block.column);
@@ -191,7 +195,9 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
         const auto gdO = rows_from(t.grad_out.inner(b, h), i);
         bool there = false;
         for (std::int64_t j = own_keys.begin; j < own_keys.end; j += kColumns) {
-          if (!keys.touch(j, j + kColumns)) continue;
+          if (!keys.touch(j, j + kColumns) ||
+              of_head.coverage(problem, variant, i, kRows, j, j + kColumns) == Coverage::none)
+            continue;
           const auto gK = rows_from(t.k.inner(b, problem.head_kv(h)), j);
           const auto gV = rows_from(t.v.inner(b, problem.head_kv(h)), j);
           typename Engine::Scores rS, rG;

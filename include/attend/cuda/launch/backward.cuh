@@ -17,7 +17,6 @@ template <class T, class V>
 void launch_backward(Path path, const Problem& problem, V variant,
                      const BackwardTensors<T>& tensors, const HostIntegers& on_host,
                      cudaStream_t stream) {
-  static_assert(!V::kHasParameters, "kernels train no parameters of a score_mod");
   const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
   const RowGradients<RealOf<T>> rows = launch_row_gradients(problem, variant, tensors, stream);

@@ -46,10 +46,12 @@ void launch_flash_tiling(const Problem& problem, const V& variant, const Forward
 template <class T, class V>
 void launch_flash(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                   cudaStream_t stream) {
-  const bool products = variant.scores_are_products() && !variant.excludes_beyond_position() &&
-                        !variant.dropout.active();
-  if (products)
-    return launch_flash_tiling<T, FlashScores::products>(problem, variant, tensors, stream);
+  if constexpr (!V::kHasScoreMod && !V::kHasMaskMod) {
+    const bool products = variant.scores_are_products() && !variant.excludes_beyond_position() &&
+                          !variant.dropout.active();
+    if (products)
+      return launch_flash_tiling<T, FlashScores::products>(problem, variant, tensors, stream);
+  }
   launch_flash_tiling<T, FlashScores::any>(problem, variant, tensors, stream);
 }
 

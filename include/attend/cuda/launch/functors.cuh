@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <type_traits>
+
+#include "../../core/functors.hpp"
+#include "backward.cuh"
+#include "forward.cuh"
+#include "functors.hpp"
+
+/// @file
+/// The user's own score and mask, compiled into kernels.
+
+namespace attend::cuda {
+
+/// The kernels with functions in them.
+template <class T, class ScoreMod, class MaskMod>
+class CompiledFunctors final : public FunctorKernels<T> {
+ public:
+  /// With these functions.
+  CompiledFunctors(const ScoreMod& score_mod, const MaskMod& mask_mod)
+      : score_mod_(score_mod), mask_mod_(mask_mod) {}
+
+  void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
+               const ForwardTensors<T>& tensors, const HostIntegers& on_host,
+               cudaStream_t stream) const override {
+    launch_forward(path, problem, variant.with(score_mod_, mask_mod_), tensors, on_host, stream);
+  }
+  void backward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
+                const BackwardTensors<T>& tensors, const HostIntegers& on_host,
+                cudaStream_t stream) const override {
+    launch_backward(path, problem, variant.with(score_mod_, mask_mod_), tensors, on_host, stream);
+  }
+
+ private:
+  ScoreMod score_mod_;
+  MaskMod mask_mod_;
+};
+
+/// Compiles a `score_mod`, a `mask_mod` or both into all kernels for elements of type T (float,
+/// double, F16, BF16). Functions are objects whose operator() is `__host__ __device__`, or
+/// `__device__` lambdas (nvcc --extended-lambda). They are copied to the device byte by byte: what
+/// they refer to has to lie there, as an `attend::View` or a pointer does.
+///
+///     attend::cuda::Functors<float> soft(float cap) {
+///       return attend::cuda::functors<float>(attend::score_mod(
+///           [=] __device__(auto s, attend::Index) { return cap * tanh(s / cap); }));
+///     }
+template <class T, Functor... Mods>
+Functors<T> functors(const Mods&... mods) {
+  using ScoreMod = decltype(score_mod_of(mods...));
+  using MaskMod = decltype(mask_mod_of(mods...));
+  static_assert(std::is_trivially_copyable_v<ScoreMod> && std::is_trivially_copyable_v<MaskMod>,
+                "functions come to a device byte by byte; capture pointers and views");
+  return Functors<T>(std::make_shared<const CompiledFunctors<T, ScoreMod, MaskMod>>(
+      score_mod_of(mods...), mask_mod_of(mods...)));
+}
+
+}  // namespace attend::cuda

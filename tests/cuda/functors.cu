@@ -1,0 +1,76 @@
+// What a user's own .cu file looks like.
+#include <attend/core/ready_functors.hpp>
+#include <attend/cuda.cuh>
+
+#include "functors.hpp"
+
+namespace functors {
+namespace {
+
+struct ChangesScores {
+  Score of;
+
+  template <class Number>
+  __host__ __device__ Number operator()(Number s, attend::Index at) const {
+    switch (of.kind) {
+      case Score::Kind::softcap:
+        return of.cap * tanh(s / of.cap);
+      case Score::Kind::alibi:
+        return s - of.slopes(at.h) * fabsf(static_cast<float>(at.i + 30 - at.j));
+      case Score::Kind::relative:
+        return attend::RelativePositionBias<float>{of.table}(s, at);
+      default:
+        return s;
+    }
+  }
+};
+
+struct ExcludesKeys {
+  Mask of;
+
+  __host__ __device__ bool operator()(attend::Index at) const {
+    switch (of.kind) {
+      case Mask::Kind::causal:
+        return at.j <= at.i + 30;
+      case Mask::Kind::documents:
+        return documents()(at);
+      case Mask::Kind::prefix:
+        return prefix()(at);
+      default:
+        return true;
+    }
+  }
+  __host__ __device__ attend::Coverage coverage(const attend::IndexBlock& block) const {
+    switch (of.kind) {
+      case Mask::Kind::documents:
+        return documents().coverage(block);
+      case Mask::Kind::prefix:
+        return prefix().coverage(block);
+      default:
+        return attend::Coverage::some;
+    }
+  }
+
+ private:
+  __host__ __device__ attend::DocumentMask<std::int32_t> documents() const {
+    return {of.ids_q, of.ids_k, of.ascending};
+  }
+  __host__ __device__ attend::PrefixLm prefix() const { return {{of.lengths, 1}}; }
+};
+
+}  // namespace
+
+attend::cuda::Functors<float> chosen(const Score& score, const Mask& mask) {
+  return attend::cuda::functors<float>(attend::mask_mod(ExcludesKeys{mask}),
+                                       attend::score_mod(ChangesScores{score}));
+}
+
+attend::cuda::Functors<attend::F16> softcap_in_documents(
+    float cap, const attend::View<const std::int32_t, 2>& ids) {
+  const auto score =
+      attend::score_mod([=] __device__(auto s, attend::Index) { return cap * tanh(s / cap); });
+  return attend::cuda::functors<attend::F16>(
+      score, attend::mask_mod(attend::DocumentMask<std::int32_t>{ids, ids, true}));
+}
+
+}  // namespace functors

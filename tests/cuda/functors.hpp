@@ -1,0 +1,35 @@
+// Functions of a user's, compiled into kernels in functors.cu.
+#pragma once
+
+#include <attend/core/view.hpp>
+#include <attend/cuda/launch/functors.hpp>
+#include <cstdint>
+
+namespace functors {
+
+/// A change of scores, chosen when the program runs.
+struct Score {
+  enum class Kind { none, softcap, alibi, relative };
+  Kind kind = Kind::none;
+  float cap = 1;                             ///< of softcap
+  attend::View<const float, 1> slopes = {};  ///< (h), of alibi; query i stands at key i + 30
+  attend::View<const float, 2> table = {};   ///< of relative
+};
+
+/// An exclusion of keys, chosen when the program runs.
+struct Mask {
+  enum class Kind { none, causal, documents, prefix };
+  Kind kind = Kind::none;
+  attend::View<const std::int32_t, 2> ids_q = {}, ids_k = {};  ///< of documents
+  bool ascending = false;
+  const std::int64_t* lengths = nullptr;  ///< (b), of prefix
+};
+
+/// Function objects, for float.
+attend::cuda::Functors<float> chosen(const Score& score, const Mask& mask);
+
+/// A lambda that caps scores softly, and documents of ascending ids, for half.
+attend::cuda::Functors<attend::F16> softcap_in_documents(
+    float cap, const attend::View<const std::int32_t, 2>& ids);
+
+}  // namespace functors

@@ -1,0 +1,236 @@
+// The user's functions in kernels: one that does what the library has built in gives what the host
+// gives with the built-in, forward and backward, on every path; excluded tiles are skipped; and the
+// functions cost what they compute.
+#include "cuda/functors.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "gpu/runtime/control.hpp"
+
+namespace {
+
+using attend::Path;
+using functors::Mask;
+using functors::Score;
+using Half = Eigen::half;
+template <class T, int Rank>
+using OnDevice = attend::cuda::Tensor<T, Rank>;
+
+template <class T, int Rank>
+attend::View<const T, Rank> there(const OnDevice<T, Rank>& tensor) {
+  return addresses(as_view(tensor));
+}
+
+template <class T>
+void expect_near(const OnDevice<T, 4>& device, const attend::Tensor<float, 4>& host,
+                 float tolerance, const char* name) {
+  const attend::Tensor<T, 4> copy = device.host();
+  ASSERT_EQ(copy.dimensions(), host.dimensions()) << name;
+  for (Eigen::Index n = 0; n < host.size(); ++n)
+    ASSERT_NEAR(static_cast<float>(copy.data()[n]), host.data()[n], tolerance) << name << " " << n;
+}
+
+template <class T>
+struct Inputs {
+  attend::Tensor<T, 4> q, k, v, grad_out;
+  OnDevice<T, 4> there_q, there_k, there_v, there_grad_out;
+
+  Inputs(int batch, int heads, int heads_kv, int len_q, int len_k, int d, int e)
+      : q(random(batch, heads, len_q, d)),
+        k(random(batch, heads_kv, len_k, d)),
+        v(random(batch, heads_kv, len_k, e)),
+        grad_out(random(batch, heads, len_q, e)),
+        there_q(q),
+        there_k(k),
+        there_v(v),
+        there_grad_out(grad_out) {}
+
+  static attend::Tensor<T, 4> random(int b, int h, int n, int d) {
+    attend::Tensor<float, 4> tensor(b, h, n, d);
+    tensor.setRandom();
+    return (tensor * 2.f - 1.f).template cast<T>();
+  }
+};
+
+struct ChosenFunctors : ::testing::Test {
+  const Inputs<float> in{2, 4, 2, 40, 70, 16, 24};
+  const attend::Options options{.dropout = 0.2, .seed = 3};
+  const attend::Attend<float> host{options}, attention{options};
+
+  // Functions on the device against built-ins on the host, in one call with everything else.
+  void expect_same(const Score& score, const Mask& mask, attend::Call<float> built_in) const {
+    const auto mods = functors::chosen(score, mask);
+    built_in.rng = attend::Rng{9, 1};
+    built_in.key_lengths = {70, 61};
+    const auto expected = host.forward(in.q, in.k, in.v, built_in);
+    const auto gradients = host.backward(in.grad_out, expected, in.q, in.k, in.v, built_in);
+    attend::Call<float> call{.key_lengths = {70, 61}, .rng = built_in.rng};
+    for (const Path path : {Path::math, Path::mem_efficient}) {
+      SCOPED_TRACE(attend::name(path));
+      call.path = path;
+      const auto result = attention.forward(in.there_q, in.there_k, in.there_v, call, mods);
+      expect_near(result.out, expected.out, 1e-5f, "out");
+      const auto g = attention.backward(in.there_grad_out, result, in.there_q, in.there_k,
+                                        in.there_v, call, mods);
+      expect_near(g.dq, gradients.dq, 2e-5f, "dq");
+      expect_near(g.dk, gradients.dk, 5e-5f, "dk");
+      expect_near(g.dv, gradients.dv, 5e-5f, "dv");
+      EXPECT_EQ(g.dparameters.extents(), attend::Extents<1>{0});
+    }
+  }
+  // A mask on the host of what `allowed(b, i, j)` says.
+  template <class Allowed>
+  static attend::Tensor<bool, 4> as_tensor(Allowed allowed) {
+    attend::Tensor<bool, 4> mask(2, 1, 40, 70);
+    for (int b = 0; b < 2; ++b)
+      for (int i = 0; i < 40; ++i)
+        for (int j = 0; j < 70; ++j) mask(b, 0, i, j) = allowed(b, i, j);
+    return mask;
+  }
+};
+
+TEST_F(ChosenFunctors, Softcap) {
+  expect_same({.kind = Score::Kind::softcap, .cap = 2}, {}, {.softcap = 2});
+}
+
+TEST_F(ChosenFunctors, AlibiWithCapturedSlopesAndCausal) {
+  attend::Tensor<float, 1> slopes(4);
+  slopes.setValues({0.5f, 0.25f, 0.125f, 0.0625f});
+  const OnDevice<float, 1> on_device(slopes);
+  expect_same({.kind = Score::Kind::alibi, .slopes = there(on_device)},
+              {.kind = Mask::Kind::causal},
+              {.alibi = slopes, .causal = attend::Causal::offset(30)});
+}
+
+TEST_F(ChosenFunctors, RelativePositionsInACapturedTable) {
+  attend::Tensor<float, 2> table(4, 25);
+  table.setRandom();
+  attend::Tensor<float, 4> bias(1, 4, 40, 70);
+  for (int h = 0; h < 4; ++h)
+    for (int i = 0; i < 40; ++i)
+      for (int j = 0; j < 70; ++j)
+        bias(0, h, i, j) = table(h, std::max(-12, std::min(12, j - i)) + 12);
+  const OnDevice<float, 2> on_device(table);
+  expect_same({.kind = Score::Kind::relative, .table = there(on_device)}, {}, {.bias = bias});
+}
+
+TEST_F(ChosenFunctors, Documents) {
+  attend::Tensor<std::int32_t, 2> ids_q(2, 40), ids_k(1, 70);
+  for (const bool ascending : {true, false}) {
+    for (int j = 0; j < 70; ++j) ids_k(0, j) = ascending ? j / 33 : j * 7 % 3;
+    for (int b = 0; b < 2; ++b)
+      for (int i = 0; i < 40; ++i) ids_q(b, i) = ascending ? (i + 9 * b) / 20 : i * 5 % 4;
+    const auto mask = as_tensor([&](int b, int i, int j) { return ids_q(b, i) == ids_k(0, j); });
+    const OnDevice<std::int32_t, 2> there_q(ids_q), there_k(ids_k);
+    expect_same({},
+                {.kind = Mask::Kind::documents,
+                 .ids_q = there(there_q),
+                 .ids_k = there(there_k),
+                 .ascending = ascending},
+                {.mask = mask});
+  }
+}
+
+TEST_F(ChosenFunctors, PrefixLm) {
+  attend::Tensor<std::int64_t, 1> lengths(2);
+  lengths.setValues({0, 37});
+  const OnDevice<std::int64_t, 1> on_device(lengths);
+  const auto mask = as_tensor([&](int b, int i, int j) { return j <= i || j < lengths(b); });
+  expect_same({}, {.kind = Mask::Kind::prefix, .lengths = on_device.data()}, {.mask = mask});
+}
+
+// Two documents of 128 tokens, in one head; or one of 256.
+struct HalfFunctors : ::testing::Test {
+  static constexpr Path kPaths[] = {Path::flash, Path::mem_efficient, Path::math};
+  const Inputs<Half> in{1, 2, 1, 256, 256, 64, 64};
+  const attend::Attend<Half> attention{{.flash = true}};
+  const OnDevice<std::int32_t, 2> two{ids(128)}, one{ids(256)};
+
+  static attend::Tensor<std::int32_t, 2> ids(int length) {
+    attend::Tensor<std::int32_t, 2> ids(1, 256);
+    for (int n = 0; n < 256; ++n) ids(0, n) = n / length;
+    return ids;
+  }
+  // Instructions that compute with floats.
+  static std::uint64_t arithmetic(const gpu::Counts& counts) {
+    std::uint64_t executed = 0;
+    for (const gpu::SiteCounts& site : counts.sites)
+      for (const char* const name : {"add.", "sub.", "mul.", "fma.", "div.", "ex2.", "rcp."})
+        if (site.opcode.starts_with(name) && site.opcode.ends_with("f32"))
+          executed += site.executed;
+    return executed;
+  }
+  template <class... Mods>
+  gpu::Counts counts(const attend::Call<Half>& call, const Mods&... mods) const {
+    OnDevice<Half, 4> out(attend::Extents<4>{1, 2, 256, 64});
+    gpu::emulated_control()->take_launches();
+    attention.forward_into(out, in.there_q, in.there_k, in.there_v, call, mods...);
+    static_cast<void>(out.host());
+    const auto launches = gpu::emulated_control()->take_launches();
+    EXPECT_EQ(launches.size(), 1u);
+    return launches.empty() ? gpu::Counts{} : launches.front().counts;
+  }
+};
+
+TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
+  attend::Tensor<bool, 4> mask(1, 1, 256, 256);
+  for (int i = 0; i < 256; ++i)
+    for (int j = 0; j < 256; ++j) mask(0, 0, i, j) = i / 128 == j / 128;
+  const attend::Attend<float> host;
+  const attend::Tensor<float, 4> q = in.q.cast<float>(), k = in.k.cast<float>(),
+                                 v = in.v.cast<float>(), grad_out = in.grad_out.cast<float>();
+  const attend::Call<float> built_in{.softcap = 2, .mask = mask};
+  const auto expected = host.forward(q, k, v, built_in);
+  const auto gradients = host.backward(grad_out, expected, q, k, v, built_in);
+  const auto mods = functors::softcap_in_documents(2, there(two));
+  for (const Path path : kPaths) {
+    SCOPED_TRACE(attend::name(path));
+    const auto result = attention.forward(in.there_q, in.there_k, in.there_v, {.path = path}, mods);
+    expect_near(result.out, expected.out, 2e-3f, "out");
+    if (path == Path::math) continue;
+    const auto g =
+        attention.backward(in.there_grad_out, result, in.there_q, in.there_k, in.there_v, {}, mods);
+    expect_near(g.dq, gradients.dq, 5e-3f, "dq");
+    expect_near(g.dk, gradients.dk, 5e-3f, "dk");
+    expect_near(g.dv, gradients.dv, 5e-3f, "dv");
+  }
+}
+
+TEST_F(HalfFunctors, ExcludedTilesAreNeitherReadNorMultiplied) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  for (const Path path : {Path::flash, Path::mem_efficient}) {
+    SCOPED_TRACE(attend::name(path));
+    const gpu::Counts of_two =
+        counts({.path = path}, functors::softcap_in_documents(2, there(two)));
+    const gpu::Counts of_one =
+        counts({.path = path}, functors::softcap_in_documents(2, there(one)));
+    EXPECT_EQ(2 * of_two.by_opcode.at("mma"), of_one.by_opcode.at("mma"));
+    // Half of the keys and values, besides queries and ids.
+    EXPECT_LT(of_two.global_bytes_read, of_one.global_bytes_read * 3 / 4);
+  }
+}
+
+TEST_F(HalfFunctors, AFunctionCostsWhatItComputes) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  for (const Path path : {Path::flash, Path::mem_efficient}) {
+    SCOPED_TRACE(attend::name(path));
+    const gpu::Counts built_in = counts({.softcap = 2, .path = path});
+    const gpu::Counts function =
+        counts({.path = path}, functors::softcap_in_documents(2, there(one)));
+    EXPECT_EQ(function.by_opcode.at("mma"), built_in.by_opcode.at("mma"));
+    EXPECT_EQ(function.local_bytes, 0u);
+    EXPECT_GT(arithmetic(built_in), 0u);
+    EXPECT_LE(arithmetic(function), arithmetic(built_in));
+    EXPECT_LE(static_cast<double>(function.instructions),
+              1.25 * static_cast<double>(built_in.instructions));
+  }
+}
+
+}  // namespace
