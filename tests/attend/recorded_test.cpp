@@ -1,33 +1,17 @@
 // Outside truth: the original's own results, and a real model's.
+#include "support/recorded.hpp"
+
 #include <gtest/gtest.h>
 
 #include "call_of.hpp"
-#include "support/npy.hpp"
 #include "support/reference.hpp"
 
 namespace {
 
-using support::NpyArray;
+using support::recorded;
 using support::view;
 
 const std::string kData = ATTEND_TEST_DATA;
-
-// q, k, v and mask of a recorded case.
-oracle::Problem recorded(const std::string& prefix, const std::string& mask_file) {
-  const NpyArray q = support::read_npy(prefix + ".q.npy");
-  const NpyArray k = support::read_npy(prefix + ".k.npy");
-  const NpyArray v = support::read_npy(prefix + ".v.npy");
-  oracle::Problem p;
-  p.batch = q.shape[0], p.heads = q.shape[1], p.heads_kv = k.shape[1];
-  p.len_q = q.shape[2], p.len_k = k.shape[2];
-  p.head_dim = q.shape[3], p.head_dim_v = v.shape[3];
-  p.q = q.data, p.k = k.data, p.v = v.data;
-  if (std::ifstream(mask_file).good()) {
-    const NpyArray mask = support::read_npy(mask_file);
-    p.mask = {mask.shape, mask.data};
-  }
-  return p;
-}
 
 template <class T>
 std::vector<double> ours(const oracle::Problem& p, bool flash, support::Layout layout) {

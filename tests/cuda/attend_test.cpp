@@ -195,6 +195,31 @@ TEST_F(Device, TheFlashPathSaysWhyNot) {
   EXPECT_THAT(reasons(0, attention, q), ElementsAre(HasSubstr("q, k and v are f32")));
 }
 
+// With a unit matrix for values the output is the weights: where it is 0 something was dropped.
+TEST(DeviceDropout, DropsTheSameElementsOnEveryPath) {
+  using Half = Eigen::half;
+  constexpr int kQueries = 70, kKeys = 130;
+  attend::Tensor<Half, 4> q(2, 2, kQueries, 8), k(2, 1, kKeys, 8), v(2, 1, kKeys, kKeys);
+  q.setZero(), k.setZero(), v.setZero();
+  for (int b = 0; b < 2; ++b)
+    for (int j = 0; j < kKeys; ++j) v(b, 0, j, j) = Half(1);
+  const attend::Attend<Half> attention{{.dropout = 0.4}};
+  attend::Call<Half> call{.rng = attend::Rng{11, 5}, .path = Path::math};
+  const auto expected = attention.forward(q, k, v, call).out;
+  const attend::cuda::Tensor<Half, 4> dq(q), dk(k), dv(v);
+  for (const Path path : {Path::math, Path::mem_efficient, Path::flash}) {
+    SCOPED_TRACE(attend::name(path));
+    call.path = path;
+    const auto out = attention.forward(dq, dk, dv, call).out.host();
+    int dropped = 0;
+    for (Eigen::Index n = 0; n < out.size(); ++n) {
+      ASSERT_EQ(out.data()[n] == Half(0), expected.data()[n] == Half(0)) << n;
+      dropped += out.data()[n] == Half(0);
+    }
+    EXPECT_NEAR(dropped / double(out.size()), 0.4, 0.02);
+  }
+}
+
 TEST_F(Device, OutOfMemoryIsAnErrorAndNoMore) {
   try {
     Device4 vast(attend::Extents<4>{1 << 10, 1 << 10, 1 << 10, 1 << 10});

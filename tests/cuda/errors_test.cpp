@@ -1,0 +1,148 @@
+// What a device or a driver can refuse: an error that says so, nothing leaked, and an object that
+// is usable afterwards.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <functional>
+
+#include "cuda/functors.hpp"
+#include "gpu/runtime/control.hpp"
+
+namespace {
+
+using attend::Path;
+using ::testing::HasSubstr;
+using Host4 = attend::Tensor<float, 4>;
+using Device4 = attend::cuda::Tensor<float, 4>;
+
+// The error of a call that must fail.
+attend::device_error error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const attend::device_error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no device_error";
+  return {"", 0, ""};
+}
+
+std::size_t free_bytes() {
+  std::size_t free = 0, total = 0;
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  return free;
+}
+
+struct DeviceErrors : ::testing::Test {
+  void SetUp() override {
+    q.setRandom();
+    if (gpu::emulated_control() != nullptr) before_ = gpu::emulated_control()->options();
+  }
+  void TearDown() override {
+    if (gpu::emulated_control() != nullptr) gpu::emulated_control()->restart(before_);
+  }
+  // Starts anew with devices of these capabilities.
+  void restart(const std::vector<gpu::Capability>& capabilities) const {
+    gpu::RuntimeOptions options = before_;
+    options.capabilities = capabilities;
+    options.print_failures = false;
+    gpu::emulated_control()->restart(options);
+  }
+  // The object gives what it always gave.
+  void expect_usable() const {
+    const Device4 there(q);
+    const Host4 out = attention.forward(there, there, there, {.rng = kRng}).out.host();
+    const Host4 expected = host.forward(q, q, q, {.rng = kRng}).out;
+    for (Eigen::Index n = 0; n < out.size(); ++n)
+      ASSERT_NEAR(out.data()[n], expected.data()[n], 1e-5f);
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  }
+
+  static constexpr attend::Rng kRng{5, 6};
+  Host4 q{1, 2, 20, 8};
+  const attend::Options options{.dropout = 0.1, .flash = true, .seed = 1};
+  const attend::Attend<float> attention{options}, host{options};
+
+ private:
+  gpu::RuntimeOptions before_;
+};
+
+// Of 2^40 keys that are all the same, the math path would have 16 TiB of scores.
+TEST_F(DeviceErrors, OutOfMemoryWithinACall) {
+  const Device4 there(q);
+  const auto vast =
+      attend::cuda::view(there.data(), attend::Extents<4>{1, 2, std::int64_t{1} << 40, 8},
+                         attend::Strides<4>{0, 0, 0, 1});
+  const std::size_t before = free_bytes();
+  const attend::Rng rng = attention.rng();
+  const auto error = error_of([&] { attention.forward(there, vast, vast, {.path = Path::math}); });
+  EXPECT_EQ(error.code(), cudaErrorMemoryAllocation);
+  EXPECT_THAT(error.what(), HasSubstr("cudaMallocAsync failed with code 2: out of memory"));
+  EXPECT_EQ(free_bytes(), before);
+  EXPECT_EQ(attention.rng(), rng);  // nothing was drawn
+  expect_usable();
+}
+
+TEST_F(DeviceErrors, NoDevice) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  restart({});
+  EXPECT_EQ(attend::cuda::device_count(), 0);
+  const auto error = error_of([&] { const Device4 there(q); });
+  EXPECT_EQ(error.code(), cudaErrorNoDevice);
+  EXPECT_THAT(error.what(), HasSubstr("no CUDA-capable device is detected"));
+  const auto of_stream = error_of([] { const attend::cuda::Stream stream; });
+  EXPECT_EQ(of_stream.code(), cudaErrorNoDevice);
+  EXPECT_EQ(host(q, q, q).size(), q.size());  // the host needs none
+  restart({{8, 0}});
+  expect_usable();
+}
+
+// The functions of tests/cuda/functors.cu were compiled for 8.0.
+TEST_F(DeviceErrors, NoImageForTheDevice) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  restart({{7, 5}});
+  {
+    const Device4 there(q);
+    const std::size_t before = free_bytes();
+    const attend::Rng rng = attention.rng();
+    for (const Path path : {Path::math, Path::mem_efficient}) {
+      const auto error = error_of([&] {
+        attention.forward(there, there, there, {.path = path}, functors::chosen({}, {}));
+      });
+      EXPECT_EQ(error.code(), cudaErrorNoKernelImageForDevice);
+      EXPECT_THAT(error.what(), HasSubstr("no kernel image is available"));
+    }
+    EXPECT_EQ(free_bytes(), before);
+    EXPECT_EQ(attention.rng(), rng);
+  }
+  expect_usable();  // the built-in kernels are there
+}
+
+// A kernel that failed spoils the process' device for good: every later call says so.
+TEST_F(DeviceErrors, AnEarlierErrorIsReported) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  restart({{8, 0}});
+  {
+    const Device4 there(q);
+    const auto past_the_end = attend::cuda::view(there.data(), attend::Extents<4>{1, 2, 2000, 8});
+    attention.forward(past_the_end, there, there);
+    const auto error = error_of([] { attend::cuda::Stream::default_stream().synchronize(); });
+    EXPECT_THAT(error.call(), "cudaStreamSynchronize");
+    const attend::Rng rng = attention.rng();
+    const auto later = error_of([&] { attention.forward(there, there, there); });
+    EXPECT_EQ(later.code(), error.code());
+    EXPECT_EQ(attention.rng(), rng);
+  }
+  restart({{8, 0}});
+  expect_usable();
+}
+
+TEST_F(DeviceErrors, MemoryOfTheHostIsNoDeviceMemory) {
+  const attend::cuda::View<const float, 4> here(q.data(), {1, 2, 20, 8});
+  EXPECT_THROW(attention.forward(here, here, here), attend::value_error);
+  expect_usable();
+}
+
+}  // namespace

@@ -1,0 +1,113 @@
+// Whole calls in a graph: a training step is captured once and launched with other inputs.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+namespace {
+
+using attend::Path;
+using Half = Eigen::half;
+using Host4 = attend::Tensor<Half, 4>;
+using Device4 = attend::cuda::Tensor<Half, 4>;
+
+// What was put into a stream by `calls`, as a graph that can be launched.
+class Graph {
+ public:
+  Graph(const attend::cuda::Stream& stream, const std::function<void()>& calls) {
+    // In this mode whatever would wait, or take memory outside the stream, is an error.
+    EXPECT_EQ(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), cudaSuccess);
+    calls();
+    EXPECT_EQ(cudaStreamEndCapture(stream.get(), &graph_), cudaSuccess);
+    EXPECT_EQ(cudaGraphInstantiate(&executable_, graph_, 0), cudaSuccess);
+  }
+  ~Graph() {
+    EXPECT_EQ(cudaGraphExecDestroy(executable_), cudaSuccess);
+    EXPECT_EQ(cudaGraphDestroy(graph_), cudaSuccess);
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  void launch(const attend::cuda::Stream& stream) const {
+    EXPECT_EQ(cudaGraphLaunch(executable_, stream.get()), cudaSuccess);
+  }
+
+ private:
+  cudaGraph_t graph_ = nullptr;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+void expect_near(const Device4& ours, const Device4& other, float tolerance, const char* name) {
+  const Host4 a = ours.host(), b = other.host();
+  ASSERT_EQ(a.dimensions(), b.dimensions()) << name;
+  for (Eigen::Index n = 0; n < a.size(); ++n)
+    ASSERT_NEAR(float(a.data()[n]), float(b.data()[n]), tolerance) << name << " " << n;
+}
+
+std::size_t free_bytes() {
+  std::size_t free = 0, total = 0;
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  return free;
+}
+
+// Forward and backward of one path, for queries over `len_k` keys.
+void check(Path path, std::int64_t len_q, std::int64_t len_k) {
+  SCOPED_TRACE(attend::name(path));
+  const attend::Extents<4> queries{2, 2, len_q, 24}, keys{2, 1, len_k, 24};
+  Host4 host_q(2, 2, len_q, 24), host_k(2, 1, len_k, 24), grad(2, 2, len_q, 24);
+  grad.setRandom(), host_k.setRandom();
+  host_q.setZero();
+  const Device4 k(host_k), v(host_k), grad_out(grad);
+  Device4 q(host_q), out(queries), dq(queries), dk(keys), dv(keys);
+  const attend::Attend<Half> attention{{.dropout = 0.2, .flash = true}};
+  const attend::cuda::Stream stream;
+  attend::Call<Half> call{.causal = attend::Causal::offset(len_k / 2),
+                          .key_lengths = {len_k, len_k - 3},
+                          .rng = attend::Rng{3, 1},
+                          .path = path,
+                          .stream = stream};
+  const auto backward_call = [&] {
+    attend::Call<Half> back = call;
+    if (path == Path::flash) back.path = {};
+    return back;
+  };
+  const Graph graph(stream, [&] {
+    attention.forward_into(out, q, k, v, call);
+    const auto result = attention.forward(q, k, v, call);  // gives its memory back in the graph
+    attention.backward_into({.dq = dq, .dk = dk, .dv = dv}, grad_out, result, q, k, v,
+                            backward_call());
+  });
+  for (int step = 0; step < 2; ++step) {
+    host_q.setRandom();
+    const Device4 other(host_q);
+    ASSERT_EQ(cudaMemcpy(q.data(), other.data(), sizeof(Half) * std::size_t(host_q.size()),
+                         cudaMemcpyDeviceToDevice),
+              cudaSuccess);
+    graph.launch(stream);
+    stream.synchronize();
+    const auto result = attention.forward(other, k, v, call);
+    const auto g = attention.backward(grad_out, result, other, k, v, backward_call());
+    stream.synchronize();
+    expect_near(out, result.out, 2e-3f, "out");
+    expect_near(dq, g.dq, 5e-3f, "dq");
+    expect_near(dk, g.dk, 1e-2f, "dk");
+    expect_near(dv, g.dv, 1e-2f, "dv");
+  }
+}
+
+TEST(Graph, HoldsATrainingStepOfEveryPath) {
+  const std::size_t before = free_bytes();
+  for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) check(path, 40, 70);
+  EXPECT_EQ(free_bytes(), before);
+}
+
+// Keys are divided: parts of the results are in memory of the call's.
+TEST(Graph, HoldsADecodingStep) {
+  for (const Path path : {Path::flash, Path::mem_efficient}) check(path, 1, 2100);
+}
+
+}  // namespace
