@@ -3,23 +3,15 @@
 #   a suite whose name contains `Long` get the label `long`: they run only by hand (`tests/run --long`).
 include(GoogleTest)
 
-# Shared by all test programs: GoogleTest, the support folder, the library as attend::compiled has it but with the emulated
-# engines too, warnings, sanitizers and one precompiled header.
+# Shared by all test programs: GoogleTest, the support folder, the library, warnings and one precompiled header.
 file(GLOB attend_test_support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
-add_library(attend_test_base STATIC ${PROJECT_SOURCE_DIR}/tests/support/precompiled.cpp
-                                    ${attend_test_support} ${attend_compiled_sources})
-target_link_libraries(attend_test_base PUBLIC attend::attend attend_warnings GTest::gmock)
+add_library(attend_test_base STATIC ${PROJECT_SOURCE_DIR}/tests/support/precompiled.cpp ${attend_test_support})
+target_link_libraries(attend_test_base PUBLIC attend::compiled attend_warnings GTest::gmock)
 target_include_directories(attend_test_base PUBLIC ${PROJECT_SOURCE_DIR}/tests)
 target_compile_definitions(attend_test_base PUBLIC
-  EIGEN_USE_THREADS ATTEND_COMPILED ATTEND_EMULATED_ENGINES
-  ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  EIGEN_USE_THREADS ATTEND_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
 target_precompile_headers(attend_test_base PRIVATE <gmock/gmock.h> <gtest/gtest.h>
                                                    <unsupported/Eigen/CXX11/Tensor>)
-if(ATTEND_SANITIZE)
-  target_compile_options(attend_test_base PUBLIC -fsanitize=${ATTEND_SANITIZE} -fno-omit-frame-pointer
-                                                 -fno-sanitize-recover=all)
-  target_link_options(attend_test_base PUBLIC -fsanitize=${ATTEND_SANITIZE})
-endif()
 
 function(attend_test name)
   set(folder ${PROJECT_SOURCE_DIR}/tests/${name})

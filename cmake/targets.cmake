@@ -3,6 +3,11 @@ add_library(attend::attend ALIAS attend)
 target_compile_features(attend INTERFACE cxx_std_20)
 target_link_libraries(attend INTERFACE Eigen3::Eigen Threads::Threads)
 
+# What our own programs are compiled with.
+add_library(attend_warnings INTERFACE)
+target_compile_options(attend_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Werror> $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+
 # attend::compiled: the same headers, and the host's paths compiled once instead of in each file that calls them. Built only
 # if something links it.
 file(GLOB attend_compiled_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/compiled/*.cpp)
@@ -10,6 +15,17 @@ add_library(attend_compiled STATIC EXCLUDE_FROM_ALL ${attend_compiled_sources})
 add_library(attend::compiled ALIAS attend_compiled)
 target_link_libraries(attend_compiled PUBLIC attend::attend)
 target_compile_definitions(attend_compiled PUBLIC ATTEND_COMPILED)
+if(PROJECT_IS_TOP_LEVEL)
+  target_link_libraries(attend_compiled PRIVATE attend_warnings)
+endif()
+if(ATTEND_BUILD_TESTS)  # the tests run what needs an instruction set that this machine lacks, too
+  target_compile_definitions(attend_compiled PUBLIC ATTEND_EMULATED_ENGINES)
+endif()
+if(ATTEND_SANITIZE)
+  target_compile_options(attend_compiled PUBLIC -fsanitize=${ATTEND_SANITIZE} -fno-omit-frame-pointer
+                                                -fno-sanitize-recover=all)
+  target_link_options(attend_compiled PUBLIC -fsanitize=${ATTEND_SANITIZE})
+endif()
 
 # Inside another project our headers are system headers, so that the user's warnings stay the user's. Here they
 # are not: our own warnings must be seen.
@@ -20,8 +36,3 @@ else()
 endif()
 target_include_directories(attend ${attend_system} INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
-
-# What our own programs are compiled with.
-add_library(attend_warnings INTERFACE)
-target_compile_options(attend_warnings INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Werror> $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)

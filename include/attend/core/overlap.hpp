@@ -25,9 +25,7 @@ class Footprint {
     if (empty_) return;
     for (int axis = 0; axis < Rank; ++axis)
       add(view.extent(axis), view.stride(axis) * std::int64_t{sizeof(T)});
-    std::sort(axes_.begin(), axes_.end(), [](Axis a, Axis b) { return a.step < b.step; });
-    while (!axes_.empty() &&
-           axes_.front().step == run_bytes_) {  // neighbours touch: one longer run
+    while (!axes_.empty() && axes_.front().step == run_bytes_) {  // neighbours touch: a longer run
       run_bytes_ *= axes_.front().count;
       axes_.erase(axes_.begin());
     }
@@ -79,7 +77,10 @@ class Footprint {
       return;
     }
     if (step < 0) begin_ += step * (count - 1);
-    axes_.push_back({count, step < 0 ? -step : step});
+    const Axis axis = {count, step < 0 ? -step : step};
+    axes_.insert(std::upper_bound(axes_.begin(), axes_.end(), axis,
+                                  [](Axis a, Axis b) { return a.step < b.step; }),
+                 axis);
   }
 
   std::intptr_t end() const {
@@ -104,7 +105,7 @@ class Footprint {
 
   std::intptr_t begin_;
   std::int64_t run_bytes_;
-  std::vector<Axis> axes_;
+  std::vector<Axis> axes_;  // by step
   bool empty_ = false;
   bool repeats_ = false;
 };

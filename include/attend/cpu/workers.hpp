@@ -123,7 +123,7 @@ class SharedPool {
   /// The calling thread and the pool's.
   Workers workers() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (threads_ > 1 && !pool_) pool_ = std::make_shared<Eigen::ThreadPool>(threads_ - 1);
+    if (threads_ > 1 && !pool_) pool_.reset(new Eigen::ThreadPool(threads_ - 1));
     return {pool_, threads_ - 1};
   }
 

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "choose.hpp"
 
@@ -40,7 +41,8 @@ class Log {
     Logger logger;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (!logger_ || !told_.insert(device).second) return;
+      if (!logger_ || std::find(told_.begin(), told_.end(), device) != told_.end()) return;
+      told_.push_back(device);
       logger = logger_;
     }
     logger("attend: " + device + ": " + name(choice.path) + " path: " + choice.reason);
@@ -55,7 +57,7 @@ class Log {
 
   std::mutex mutex_;
   Logger logger_;
-  std::set<std::string> told_;
+  std::vector<std::string> told_;
 };
 
 /// Sets who is told, once per device, which path calls take and why; an empty function turns it

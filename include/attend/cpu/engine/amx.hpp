@@ -99,8 +99,9 @@ struct Layer : avx512_bf16::Layer {
 constexpr Tuning kTuning{16, 2, 2, 16, 256, 8};
 
 /// The engine; other types than bfloat16 have none here.
-constexpr Kernels<Eigen::bfloat16> table() {
-  return kernels<Layer, Eigen::bfloat16>("amx", kTuning);
+template <std::same_as<Eigen::bfloat16> T>
+constexpr Kernels<T> table() {
+  return kernels<Layer, T>("amx", kTuning);
 }
 
 }  // namespace attend::cpu::amx

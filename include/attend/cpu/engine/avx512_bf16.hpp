@@ -62,8 +62,9 @@ struct Layer : avx512::Layer {
 constexpr Tuning kTuning{16, 4, 4, 16, 256, 8};
 
 /// The engine; other types than bfloat16 have none here.
-constexpr Kernels<Eigen::bfloat16> table() {
-  return kernels<Layer, Eigen::bfloat16>("avx512_bf16", kTuning);
+template <std::same_as<Eigen::bfloat16> T>
+constexpr Kernels<T> table() {
+  return kernels<Layer, T>("avx512_bf16", kTuning);
 }
 
 /// Its backward pass; probabilities and gradients of scores are rounded, too.

@@ -264,13 +264,15 @@ struct TileLayer : PairLayer {
 #include "tile_gradient.inl"
 
 /// The logic of the AVX-512-BF16 engine.
-constexpr Kernels<Eigen::bfloat16> pair_table() {
-  return kernels<PairLayer, Eigen::bfloat16>("emulated_bf16", {16, 4, 4, 4, 64, 2});
+template <std::same_as<Eigen::bfloat16> T>
+constexpr Kernels<T> pair_table() {
+  return kernels<PairLayer, T>("emulated_bf16", {16, 4, 4, 4, 64, 2});
 }
 
 /// The logic of the AMX engine.
-constexpr Kernels<Eigen::bfloat16> tile_table() {
-  return kernels<TileLayer, Eigen::bfloat16>("emulated_amx", {16, 2, 2, 4, 64, 2});
+template <std::same_as<Eigen::bfloat16> T>
+constexpr Kernels<T> tile_table() {
+  return kernels<TileLayer, T>("emulated_amx", {16, 2, 2, 4, 64, 2});
 }
 
 /// The backward pass of the AVX-512-BF16 engine.

@@ -148,15 +148,15 @@ const Kernels<T>& kernels_of(Engine engine) {
   static constexpr Kernels<T> kPortable = portable::table<T>();
   if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
 #if defined(ATTEND_EMULATED_ENGINES)
-    static constexpr Kernels<T> kEmulatedBf16 = emulated::pair_table();
-    static constexpr Kernels<T> kEmulatedAmx = emulated::tile_table();
+    static constexpr Kernels<T> kEmulatedBf16 = emulated::pair_table<T>();
+    static constexpr Kernels<T> kEmulatedAmx = emulated::tile_table<T>();
     if (engine == Engine::emulated_bf16) return kEmulatedBf16;
     if (engine == Engine::emulated_amx) return kEmulatedAmx;
 #endif
 #if defined(__x86_64__)
-    static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table();
+    static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table<T>();
     if (engine == Engine::avx512_bf16) return kAvx512Bf16;
-    static constexpr Kernels<T> kAmx = amx::table();
+    static constexpr Kernels<T> kAmx = amx::table<T>();
     if (engine == Engine::amx) return kAmx;
 #endif
   }
