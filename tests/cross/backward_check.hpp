@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cross/host_paths.hpp"
 #include "support/case.hpp"
 #include "support/oracle_backward.hpp"
 #include "support/sample.hpp"
@@ -180,7 +181,7 @@ void check_backward(const support::Case& c) {
   const auto fused = [](auto&&... call) { attend::cpu::fused_backward<T>(call...); };
   check_path("fused", fused);
   if (std::is_same_v<T, double>) return;  // one engine computes it
-  for (const attend::cpu::Engine engine : attend::cpu::available_engines()) {
+  for (const attend::cpu::Engine engine : engines_of<T>()) {
     SCOPED_TRACE(attend::cpu::name(engine));
     const attend::cpu::EngineOverride scope(engine);
     reference.check(run_backward(sample, incoming, p, c.layout, 1, fused));

@@ -58,6 +58,7 @@
 /// `template`, or `extern template` where another file has them. See cpu/instances.hpp.
 #define ATTEND_HOST_PATHS(linkage, T)                                                              \
   namespace attend::cpu {                                                                          \
+  linkage const Kernels<T>& kernels_of<T>(Engine);                                                 \
   linkage void math_forward(const Problem&, const Variant<RealOf<T>>&, const ForwardTensors<T>&,   \
                             const Workers&);                                                       \
   linkage void math_backward(const Problem&, const Variant<RealOf<T>>&, const BackwardTensors<T>&, \

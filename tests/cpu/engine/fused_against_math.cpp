@@ -6,12 +6,9 @@
 #include <cstdint>
 #include <limits>
 #include <random>
-#include <set>
-#include <string>
 #include <vector>
 
-#include "attend/cpu/fused_forward.hpp"
-#include "attend/cpu/math_forward.hpp"
+#include "cross/host_paths.hpp"
 
 namespace {
 
@@ -234,10 +231,7 @@ void one_case(Draw& draw, S score_mod, M mask_mod) {
 
 template <class T>
 void many_cases(int count) {
-  std::set<std::string> seen;
-  for (const attend::cpu::Engine engine : attend::cpu::available_engines()) {
-    // An engine without operations of its own for this type borrows another's.
-    if (!seen.insert(attend::cpu::kernels_of<T>(engine).name).second) continue;
+  for (const attend::cpu::Engine engine : cross::engines_of<T>()) {
     const attend::cpu::EngineOverride use(engine);
     for (int n = 0; n < count && !testing::Test::HasFatalFailure(); ++n) {
       SCOPED_TRACE(testing::Message() << name(engine) << " case " << n);
