@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <attend/select/log.hpp>
+#include <cstdlib>
 #include <vector>
 
 namespace {
@@ -32,6 +33,26 @@ TEST(Log, OneLinePerDevice) {
 TEST(Log, LoggerMaySetALogger) {
   attend::set_logger([](const std::string&) { attend::set_logger({}); });
   attend::Log::instance().choice("host", {});
+}
+
+// The environment is read once, so each of these runs in a process of its own.
+void choose_and_exit() {
+  attend::Log::instance().choice("host", {attend::Path::fused, "flash is on"});
+  std::exit(0);
+}
+
+TEST(LogDeathTest, EnvironmentAsksForLinesOnStderr) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  setenv("ATTEND_LOG", "1", 1);
+  EXPECT_EXIT(choose_and_exit(), testing::ExitedWithCode(0),
+              "attend: host: fused path: flash is on");
+  unsetenv("ATTEND_LOG");
+}
+
+TEST(LogDeathTest, SilentUnlessAsked) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  unsetenv("ATTEND_LOG");
+  EXPECT_EXIT(choose_and_exit(), testing::ExitedWithCode(0), "^$");
 }
 
 }  // namespace
