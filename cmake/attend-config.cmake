@@ -1,5 +1,20 @@
-# find_package(attend) reads this file; it gives the target attend::attend.
+# find_package(attend) reads this file; it gives the target attend::attend, and attend::cuda where the language CUDA is on
+# (COMPONENTS cuda: or else the package is not found).
 include(${CMAKE_CURRENT_LIST_DIR}/eigen.cmake)
 if(NOT attend_missing)
   include(${CMAKE_CURRENT_LIST_DIR}/attend-targets.cmake)
+  if(CMAKE_CUDA_COMPILER_LOADED)
+    find_package(CUDAToolkit QUIET)
+    if(CUDAToolkit_FOUND)
+      include(${CMAKE_CURRENT_LIST_DIR}/cuda_target.cmake)
+      set(attend_cuda_FOUND TRUE)
+    endif()
+  endif()
 endif()
+foreach(attend_component ${attend_FIND_COMPONENTS})
+  if(attend_FIND_REQUIRED_${attend_component} AND NOT attend_${attend_component}_FOUND)
+    set(attend_FOUND FALSE)
+    set(attend_NOT_FOUND_MESSAGE "attend has one component, cuda, which needs the language CUDA: \
+project(... LANGUAGES CXX CUDA) or enable_language(CUDA) before find_package; wanted: ${attend_component}")
+  endif()
+endforeach()

@@ -23,12 +23,4 @@ if(ATTEND_CUDA STREQUAL "AUTO")
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
-
-# attend::cuda: attend/cuda.hpp and the kernels behind it, as one .cu file of the target that links it.
-add_library(attend_cuda INTERFACE)
-add_library(attend::cuda ALIAS attend_cuda)
-set_target_properties(attend_cuda PROPERTIES EXPORT_NAME cuda)
-target_link_libraries(attend_cuda INTERFACE attend::attend CUDA::cudart)
-# CMake 3.25 lacks cuda_std_20 for CUDA 13. Lambdas may be functions of a user's.
-target_compile_options(attend_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--extended-lambda>")
-target_sources(attend_cuda INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_LIST_DIR}/attend_cuda.cu>)
+include(${CMAKE_CURRENT_LIST_DIR}/cuda_target.cmake)

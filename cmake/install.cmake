@@ -9,7 +9,7 @@ install(EXPORT attend NAMESPACE attend:: FILE attend-targets.cmake DESTINATION $
 
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/attend-config-version.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)  # 0.x: a minor version may break
-install(FILES cmake/attend-config.cmake cmake/eigen.cmake
+install(FILES cmake/attend-config.cmake cmake/eigen.cmake cmake/cuda_target.cmake cmake/attend_cuda.cu
               ${PROJECT_BINARY_DIR}/attend-config-version.cmake
         DESTINATION ${attend_package_dir})
 
