@@ -1,0 +1,120 @@
+"""Compiles core/ and the kernels with NVIDIA's run-time compiler, which knows no host and has no standard library, down to
+machine code. No GPU is needed.
+
+  compile.py NVRTC INCLUDE CCCL all ARCHITECTURE...    each kernel and each engine, once
+  compile.py NVRTC INCLUDE CCCL some ARCHITECTURE...   those with instructions that only some architectures have
+"""
+
+import ctypes
+import re
+import sys
+import time
+
+# The standard headers that the library includes, made of those that the toolkit has for devices.
+STANDARD = "#pragma once\n#include <cuda/std/{0}>\nnamespace std {{ using namespace cuda::std; }}\n"
+HEADERS = {name: STANDARD.format(name)
+           for name in ["array", "cmath", "concepts", "cstddef", "cstdint", "limits", "type_traits", "utility"]}
+HEADERS["cmath"] += """namespace std {  // the one function that these lack
+inline float erf(float x) { return ::erff(x); }
+inline double erf(double x) { return ::erf(x); }
+}
+"""
+
+KERNELS = """
+#include <attend/core/functors.hpp>
+#include <attend/core/ready_functors.hpp>
+#include <attend/cuda/block/scalar_engine.cuh>
+#include <attend/cuda/block/tensor_core_engine.cuh>
+#include <attend/cuda/block/tensor_core_gradient_engine.cuh>
+#include <attend/cuda/kernel/flash.cuh>
+#include <attend/cuda/kernel/integers.cuh>
+#include <attend/cuda/kernel/math.cuh>
+#include <attend/cuda/kernel/math_backward.cuh>
+#include <attend/cuda/kernel/mem_efficient.cuh>
+#include <attend/cuda/kernel/mem_efficient_backward.cuh>
+#include <attend/cuda/kernel/merge_splits.cuh>
+#include <attend/cuda/kernel/row_gradients.cuh>
+
+namespace attend::cuda {
+using Plain = Variant<float>;
+struct Doubles {
+  template <class Number>
+  __device__ Number operator()(Number s, Index) const { return s + s; }
+};
+using WithFunctors = Variant<float, ScoreMod<Doubles>, MaskMod<PrefixLm>>;
+}  // namespace attend::cuda
+using namespace attend::cuda;
+using namespace attend;
+"""
+
+SOME = [
+    "flash<FlashEngine<F16, 64, FlashScores::products>, Plain>",
+    "mem_efficient<TensorCoreEngine<F16, 64>, Plain>",
+    "key_gradients<TensorCoreGradientEngine<F16, 64>, Plain>",
+]
+ALL = SOME + [
+    "flash<FlashEngine<BF16, 64, FlashScores::any>, WithFunctors>",
+    "mem_efficient<ScalarEngine<float, 64>, Plain>",
+    "merge_splits<F16>",
+    "row_gradients<F16, Plain>",
+    "sink_gradient<Plain>",
+    "query_gradient<ScalarGradientEngine<float>, WithFunctors>",
+    "bias_gradient<ScalarGradientEngine<float>, Plain>",
+    "math_scores<F16>",
+    "math_softmax<Plain>",
+    "math_output<BF16>",
+    "math_pairs<WithFunctors>",
+    "math_key_gradient<float>",
+    "math_bias_gradient<double>",
+]
+
+
+class Nvrtc:
+    def __init__(self, library):
+        self.library = ctypes.CDLL(library)
+
+    def call(self, name, *arguments):
+        return getattr(self.library, "nvrtc" + name)(*arguments)
+
+    def text(self, program, what):
+        size = ctypes.c_size_t()
+        self.call(f"Get{what}Size", program, ctypes.byref(size))
+        text = ctypes.create_string_buffer(size.value)
+        self.call(f"Get{what}", program, text)
+        return text.raw
+
+    def compile(self, names, options):
+        """The machine code, or None; and the compiler's log."""
+        strings = lambda items: (ctypes.c_char_p * len(items))(*(item.encode() for item in items))
+        program = ctypes.c_void_p()
+        if self.call("CreateProgram", ctypes.byref(program), KERNELS.encode(), b"kernels.cu", len(HEADERS),
+                     strings(list(HEADERS.values())), strings(list(HEADERS))) != 0:
+            return None, "no program"
+        for name in names:
+            self.call("AddNameExpression", program, name.encode())
+        failed = self.call("CompileProgram", program, len(options), strings(options)) != 0
+        log = self.text(program, "ProgramLog").rstrip(b"\0").decode(errors="replace").strip()
+        return None if failed else self.text(program, "CUBIN"), log
+
+
+def main():
+    library, include, cccl, which, *architectures = sys.argv[1:]
+    names = {"all": ALL, "some": SOME}[which]
+    expected = len(names) + 1  # store_integers is no template
+    nvrtc = Nvrtc(library)
+    bad = not architectures
+    for architecture in architectures:
+        start = time.monotonic()
+        code, log = nvrtc.compile(names, [f"--gpu-architecture=sm_{architecture}", f"--include-path={include}",
+                                          f"--include-path={cccl}", "--std=c++20",
+                                          "--device-as-default-execution-space"])
+        kernels = len(set(re.findall(rb"\.text\.(\w+)", code or b"")))
+        print(f"sm_{architecture}: {kernels} kernels of {expected}, {len(code or b'')} bytes, "
+              f"{time.monotonic() - start:.1f} s")
+        print(log[:20000])  # warnings are errors too
+        bad = bad or log != "" or kernels != expected
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
