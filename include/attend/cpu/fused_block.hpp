@@ -87,6 +87,7 @@ class FusedBlock {
 
   void start() {
     excluded_ = false;
+    started_ = 0;
     for (int p = 0; p < panels_; ++p) {
       const Panel<Real> panel = panel_at(p);
       kernels_.pack_queries({s_.query_row + p * plan_.panel_rows, call_.tensors.q.stride(3),
@@ -94,7 +95,6 @@ class FusedBlock {
                             call_.query_factor(), panel);
       std::fill_n(panel.max, plan_.panel_rows, kLowest);
       std::fill_n(panel.sum, plan_.panel_rows, Real{0});
-      std::fill_n(panel.out, plan_.panel_rows * problem_.head_dim_v, Real{0});
     }
   }
 
@@ -200,7 +200,19 @@ class FusedBlock {
     if (far) add_far_alibi(p, place);
     if (call_.hooks.score != nullptr)
       call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores);
+    tile.first = !has_started(p);
+    started_ |= std::uint64_t{1} << p;
     kernels_.accumulate(tile, panel);
+  }
+
+  /// Whether the output of a panel has been written.
+  bool has_started(int p) const { return (started_ >> p & 1) != 0; }
+
+  /// A panel that may have seen no tile.
+  Panel<Real> ended_panel(int p) const {
+    const Panel<Real> panel = panel_at(p);
+    if (!has_started(p)) std::fill_n(panel.out, plan_.panel_rows * problem_.head_dim_v, Real{0});
+    return panel;
   }
 
   ScoreChange<Real> change_of(int p, const TilePlace& place, bool far) {
@@ -258,18 +270,28 @@ class FusedBlock {
     return {s_.counter_low, s_.counter_high, variant_.dropout.rng.seed, threshold};
   }
 
+  /// What each row's sum of values is multiplied by; writes the log-sum-exp where it is wanted.
+  void set_factors(int p, const Panel<Real>& panel) {
+    if (!variant_.sink && !call_.tensors.lse) {  // worth a loop of its own where rows are short
+      const auto keep = static_cast<Real>(variant_.dropout.keep_scale);
+      for (int r = 0; r < plan_.panel_rows; ++r)
+        s_.factor[r] = keep / (panel.sum[r] == 0 ? Real{1} : panel.sum[r]);
+      return;
+    }
+    std::fill_n(s_.factor, plan_.panel_rows, Real{0});
+    for (int r = 0; r < rows_of(p); ++r) {
+      const int row = p * plan_.panel_rows + r;
+      const RowEnd<Real> end = row_end(call_, b_, s_.head[row], panel.max[r], panel.sum[r]);
+      s_.factor[r] = end.factor;
+      if (call_.tensors.lse) call_.tensors.lse(b_, s_.head[row], s_.query[row]) = end.state.lse();
+    }
+  }
+
   /// Divides by the sums, the sink's share included, and writes a panel's rows.
   void finish(int p) {
-    const Panel<Real> panel = panel_at(p);
+    const Panel<Real> panel = ended_panel(p);
     const int row = p * plan_.panel_rows;
-    for (int r = 0; r < plan_.panel_rows; ++r) {
-      const RowEnd<Real> end =
-          r < rows_of(p) ? row_end(call_, b_, s_.head[row + r], panel.max[r], panel.sum[r])
-                         : RowEnd<Real>{};
-      s_.factor[r] = end.factor;
-      if (r < rows_of(p) && call_.tensors.lse)
-        call_.tensors.lse(b_, s_.head[row + r], s_.query[row + r]) = end.state.lse();
-    }
+    set_factors(p, panel);
     kernels_.store(panel, s_.factor,
                    {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p), problem_.head_dim_v},
                    s_.check);
@@ -282,7 +304,7 @@ class FusedBlock {
   }
 
   void write_partial(int p, std::int64_t split) {
-    const Panel<Real> panel = panel_at(p);
+    const Panel<Real> panel = ended_panel(p);
     for (int r = 0; r < rows_of(p); ++r) {
       const std::int64_t row =
           (b_ * plan_.head_sets + set_) * plan_.rows + first_row_ + p * plan_.panel_rows + r;
@@ -308,6 +330,7 @@ class FusedBlock {
   int rows_ = 0;
   int panels_ = 0;
   bool excluded_ = false;
+  std::uint64_t started_ = 0;  // bits of panels
   KeyBand band_{0, 0, {}};
 };
 

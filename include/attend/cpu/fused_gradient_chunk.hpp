@@ -322,12 +322,9 @@ class FusedGradientChunk {
   void write(Real* blocks, const ColumnBlocks& columns, const View<T, 4>& to, ExactRow exact_row) {
     const std::int64_t width = to.extent(3);
     for (std::int64_t j = first_key_; j < end_key_; ++j) {
-      Real check = 0;
-      for (std::int64_t c = 0; c < width; ++c) {
-        const Real value = element(blocks, columns, j - first_key_, c);
-        check += value * 0;
-        to(b_, head_kv_, j, c) = static_cast<T>(value);
-      }
+      const Real check =
+          kernels_.store_row(blocks + (j - first_key_) * columns.width, plan_.chunk_keys, columns,
+                             to.address(b_, head_kv_, j), to.stride(3), width);
       if (check == 0 || !call_.excludes()) continue;
       const std::vector<Real> exact = exact_row(call_.hooks.call, b_, head_kv_, j);
       for (std::int64_t c = 0; c < width; ++c)

@@ -41,6 +41,35 @@ Coverage coverage_of(const MaskMod& mask, const TilePlace& place) {
                         place.first_key, place.first_key + place.keys});
 }
 
+/// Lanes that a user's function is called for in one loop.
+constexpr int kLanesAtOnce = 16;
+
+/// Calls body(lane) for up to kLanesAtOnce lanes. That is the usual number and a constant, so that
+/// compilers can make vectors of it.
+template <class Body>
+void for_each_lane(int lanes, const Body& body) {
+  if (lanes >= kLanesAtOnce) {
+    for (int lane = 0; lane < kLanesAtOnce; ++lane) body(lane);
+  } else {
+    for (int lane = 0; lane < lanes; ++lane) body(lane);
+  }
+}
+
+/// Applies a variant's change of scores to a tile of which nothing is excluded.
+template <class V>
+void change_scores(const V& v, const TilePlace& place, typename V::Real* scores) {
+  for (std::int64_t n = 0; n < place.keys; ++n) {
+    for (int r = 0; r < place.rows; r += kLanesAtOnce) {
+      typename V::Real* const at = scores + n * place.width + r;
+      typename V::Real changed[kLanesAtOnce];  // no memory that the function may read
+      for_each_lane(place.rows - r, [&](int lane) {
+        changed[lane] = static_cast<typename V::Real>(v.score_mod(at[lane], place.at(r + lane, n)));
+      });
+      for_each_lane(place.rows - r, [&](int lane) { at[lane] = changed[lane]; });
+    }
+  }
+}
+
 /// Functions of one variant.
 template <class T>
 struct FusedHooks {
@@ -79,22 +108,28 @@ FusedHooks<T> fused_hooks(const V& variant) {
         std::fill_n(allowed, (place.keys + 31) / 32 * place.width, 0);
         return false;
       }
-      bool any = false;
-      for (std::int64_t n = 0; n < place.keys; ++n) {
-        for (int r = 0; r < place.rows; ++r) {
-          std::uint32_t& word = allowed[place.word(r, n)];
-          const std::uint32_t bit = std::uint32_t{1} << (n % 32);
-          if ((word & bit) != 0 && !v.mask_mod(place.at(r, n))) word &= ~bit;
-          any = any || (word & bit) != 0;
+      std::uint32_t any = 0;
+      for (std::int64_t n = 0; n < place.keys; n += 32) {
+        const int keys = static_cast<int>(std::min<std::int64_t>(32, place.keys - n));
+        for (int r = 0; r < place.rows; r += kLanesAtOnce) {
+          std::uint32_t word[kLanesAtOnce] = {};
+          for (int key = 0; key < keys; ++key) {
+            for_each_lane(place.rows - r, [&](int lane) {
+              word[lane] |= std::uint32_t{v.mask_mod(place.at(r + lane, n + key))} << key;
+            });
+          }
+          std::uint32_t* const words = allowed + place.word(r, n);
+          for_each_lane(place.rows - r, [&](int lane) { any |= words[lane] &= word[lane]; });
         }
       }
-      return any;
+      return any != 0;
     };
   }
   if constexpr (V::kHasScoreMod) {
     hooks.score = [](const void* self, const TilePlace& place, const std::uint32_t* allowed,
                      Real* scores) {
       const V& v = *static_cast<const V*>(self);
+      if (allowed == nullptr && !v.bias) return change_scores(v, place, scores);
       constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
       for (std::int64_t n = 0; n < place.keys; ++n) {
         for (int r = 0; r < place.rows; ++r) {

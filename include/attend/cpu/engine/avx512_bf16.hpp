@@ -19,6 +19,11 @@ struct Layer : avx512::Layer {
   static constexpr int kStep = 2;
   using Factor = __m512bh;
 
+  using avx512::Layer::store;
+  static ATTEND_INLINE void store(Eigen::bfloat16* to, Vector v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(v));
+  }
+
   using avx512::Layer::multiply_add;
   static ATTEND_INLINE Factor load_factor(const char* from) {
     return (Factor)_mm512_loadu_si512(from);

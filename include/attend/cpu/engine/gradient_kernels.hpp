@@ -102,6 +102,10 @@ struct GradientKernels {
                      std::int64_t width);
   /// Writes a panel's `out` times `factor` to rows; see `Kernels::store`.
   void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);
+  /// Writes a row of column blocks of `all_rows` rows to `count` elements, `stride` apart; 0 where
+  /// all are finite, else NaN.
+  Real (*store_row)(const Real* from, std::int64_t all_rows, const ColumnBlocks& columns, T* to,
+                    std::int64_t stride, std::int64_t count);
 };
 
 }  // namespace cpu

@@ -31,6 +31,13 @@ struct Operand {
   }
 };
 
+/// What a product does to the old values C of its result (rows x lanes).
+enum class Old {
+  dropped,   ///< C = A B
+  kept,      ///< C = C + A B
+  rescaled,  ///< C = C * factor + A B, a factor for each column
+};
+
 /// Rows of a matrix that need not be evenly spaced, `stride` elements between columns.
 template <class T>
 struct Rows {
@@ -83,6 +90,7 @@ struct Tile {
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
   const ScoreChange<Real>* change = nullptr;  ///< null: none
   const LaneDropout* dropout = nullptr;       ///< null: none
+  bool first = false;                         ///< the panel's output so far is not read
 };
 
 /// A tile of K or V as it lies in the tensor: element (key, column).

@@ -25,18 +25,23 @@ Operand pack_value_rows(const KeyTile<Eigen::bfloat16>& tile, void* scratch) {
   return {static_cast<const char*>(scratch), keys * 2, 4};
 }
 
-/// C of up to 32 rows and up to two vectors (width apart) = A B, or C * old_factor + A B.
+/// In product.inl.
+template <class L>
+void store_sum(typename L::Real* to, typename L::Vector sum, Old old,
+               const typename L::Real* factor, int column);
+
+/// As `product`, up to 32 rows and two vectors of C (width apart).
 template <class L>
 void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, float* c,
-                int vectors, std::int64_t width, const float* old_factor) {
+                int vectors, std::int64_t width, Old old, const float* factor) {
   const int low = rows < 16 ? rows : 16;
   const int high = rows - low;
   typename L::Tiles tiles(low, high);
   for (std::int64_t step = 0; step < steps; step += 16) {
     const Operand at = a.from(0, step);
-    const char* const factor = b + step * width * 4;
-    tiles.template load_factor<0>(factor, width * 4);
-    if (vectors > 1) tiles.template load_factor<1>(factor + 64, width * 4);
+    const char* const right = b + step * width * 4;
+    tiles.template load_factor<0>(right, width * 4);
+    if (vectors > 1) tiles.template load_factor<1>(right + 64, width * 4);
     tiles.template load_rows<0>(at.data, at.row_bytes);
     tiles.template multiply_add<0, 0>();
     if (vectors > 1) tiles.template multiply_add<0, 1>();
@@ -53,13 +58,8 @@ void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, f
   for (int r = 0; r < rows; ++r) {
     for (int n = 0; n < vectors; ++n) {
       for (int lane = 0; lane < 16; lane += L::kLanes) {
-        float* const to = c + r * width + n * 16 + lane;
-        typename L::Vector value = L::load(sum[r / 16][n] + r % 16 * 16 + lane);
-        if (old_factor != nullptr) {
-          const typename L::Vector old = L::load(old_factor + n * 16 + lane);
-          value = L::add(L::multiply(L::load(to), old), value);
-        }
-        L::store(to, value);
+        store_sum<L>(c + r * width + n * 16 + lane, L::load(sum[r / 16][n] + r % 16 * 16 + lane),
+                     old, factor, n * 16 + lane);
       }
     }
   }
@@ -68,15 +68,15 @@ void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, f
 /// As `product`, on tiles.
 template <class L>
 void tile_product(const Operand& a, std::int64_t rows, const void* b, std::int64_t steps, float* c,
-                  int vectors, const float* old_factor) {
+                  int vectors, Old old, const float* factor) {
   const std::int64_t width = vectors * L::kLanes;
   const int sixteens = static_cast<int>(width / 16);
   for (std::int64_t row = 0; row < rows; row += 32) {
     const int count = static_cast<int>(rows - row < 32 ? rows - row : 32);
     for (int n = 0; n < sixteens; n += 2) {
       tile_block<L>(a.from(row, 0), count, static_cast<const char*>(b) + n * 64, steps,
-                    c + row * width + n * 16, sixteens - n < 2 ? 1 : 2, width,
-                    old_factor == nullptr ? nullptr : old_factor + n * 16);
+                    c + row * width + n * 16, sixteens - n < 2 ? 1 : 2, width, old,
+                    old == Old::rescaled ? factor + n * 16 : nullptr);
     }
   }
 }

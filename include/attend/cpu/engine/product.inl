@@ -26,62 +26,65 @@ ATTEND_INLINE void product_block(const Operand& a, const char* b, std::int64_t s
   }
 }
 
-/// Rows r of C (rows x width) become the product, or C * old_factor (width) + the product where
-/// `old_factor` is given.
+/// A vector of C becomes what was added up for it; its factors, if any, lie from `column` on.
+template <class L>
+ATTEND_INLINE void store_sum(typename L::Real* to, typename L::Vector sum, Old old,
+                             const typename L::Real* factor, int column) {
+  if (old == Old::kept) sum = L::add(L::load(to), sum);
+  if (old == Old::rescaled) sum = L::add(L::multiply(L::load(to), L::load(factor + column)), sum);
+  L::store(to, sum);
+}
+
+/// kRows rows of C.
 template <class L, int kRows, int kVectors>
 ATTEND_INLINE void product_rows(const Operand& a, const char* b, std::int64_t steps,
-                                typename L::Real* c, const typename L::Real* old_factor) {
+                                typename L::Real* c, Old old, const typename L::Real* factor) {
   typename L::Vector sum[kRows][kVectors];
   product_block<L, kRows, kVectors>(a, b, steps, sum);
   ATTEND_UNROLL for (int r = 0; r < kRows; ++r) {
     ATTEND_UNROLL for (int n = 0; n < kVectors; ++n) {
-      typename L::Real* to = c + (r * kVectors + n) * L::kLanes;
-      if (old_factor != nullptr) {
-        const typename L::Vector old =
-            L::multiply(L::load(to), L::load(old_factor + n * L::kLanes));
-        sum[r][n] = L::add(old, sum[r][n]);
-      }
-      L::store(to, sum[r][n]);
+      store_sum<L>(c + (r * kVectors + n) * L::kLanes, sum[r][n], old, factor, n * L::kLanes);
     }
   }
 }
 
 template <class L, int kVectors>
 void product_of_width(Operand a, std::int64_t rows, const char* b, std::int64_t steps,
-                      typename L::Real* c, const typename L::Real* old_factor) {
+                      typename L::Real* c, Old old, const typename L::Real* factor) {
   constexpr int kRows = L::block_rows(kVectors);
   std::int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
-    product_rows<L, kRows, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes,
-                                     old_factor);
+    product_rows<L, kRows, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes, old,
+                                     factor);
   }
   for (; row + 4 <= rows; row += 4) {
-    product_rows<L, 4, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes,
-                                 old_factor);
+    product_rows<L, 4, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes, old,
+                                 factor);
   }
   for (; row < rows; ++row) {
-    product_rows<L, 1, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes,
-                                 old_factor);
+    product_rows<L, 1, kVectors>(a.from(row, 0), b, steps, c + row * kVectors * L::kLanes, old,
+                                 factor);
   }
 }
 
-/// C (rows x width) = A B, or C * old_factor + A B. A is rows x steps, B steps x width, and the
+/// C (rows x width) becomes A B, or what `old` says. A is rows x steps, B steps x width, and the
 /// width is `vectors` vectors. Each element is summed in the order of the steps, so it does not
 /// depend on the shape of the blocks.
 template <class L>
 void product(const Operand& a, std::int64_t rows, const void* b, std::int64_t steps,
-             typename L::Real* c, int vectors, const typename L::Real* old_factor) {
+             typename L::Real* c, int vectors, Old old = Old::dropped,
+             const typename L::Real* factor = nullptr) {
   if constexpr (L::kStepsAtOnce > 1) {
-    tile_product<L>(a, rows, b, steps, c, vectors, old_factor);
+    tile_product<L>(a, rows, b, steps, c, vectors, old, factor);
   } else {
-    const char* factor = static_cast<const char*>(b);
-    if (vectors == 1) return product_of_width<L, 1>(a, rows, factor, steps, c, old_factor);
-    if (vectors == 2) return product_of_width<L, 2>(a, rows, factor, steps, c, old_factor);
+    const char* right = static_cast<const char*>(b);
+    if (vectors == 1) return product_of_width<L, 1>(a, rows, right, steps, c, old, factor);
+    if (vectors == 2) return product_of_width<L, 2>(a, rows, right, steps, c, old, factor);
     if constexpr (L::kMaxVectors >= 3) {
-      if (vectors == 3) return product_of_width<L, 3>(a, rows, factor, steps, c, old_factor);
+      if (vectors == 3) return product_of_width<L, 3>(a, rows, right, steps, c, old, factor);
     }
     if constexpr (L::kMaxVectors >= 4) {
-      if (vectors == 4) return product_of_width<L, 4>(a, rows, factor, steps, c, old_factor);
+      if (vectors == 4) return product_of_width<L, 4>(a, rows, right, steps, c, old, factor);
     }
   }
 }

@@ -21,8 +21,7 @@ void scores(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& p
   for (std::int64_t key = 0; key < tile.keys; key += chunk) {
     if (biased) prefetch_rows(tile.change->bias, key / chunk, (tile.keys + chunk - 1) / chunk);
     product<L>(tile.k.from(key, 0), key + chunk < tile.keys ? chunk : tile.keys - key,
-               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors,
-               nullptr);
+               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors);
   }
   if (tile.change != nullptr) change_scores<L>(tile, panel.vectors);
 }
@@ -35,7 +34,7 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
   if constexpr (L::kStepsAtOnce > 1) pad_probabilities<L>(tile, panel.vectors * L::kLanes);
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,
-             panel.out, panel.vectors, rescale);
+             panel.out, panel.vectors, tile.first ? Old::dropped : Old::rescaled, rescale);
 }
 
 /// The first `count` lanes to elements `stride` apart.

@@ -82,7 +82,7 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
                      const GradientPanel<typename L::Real>& panel) {
   using Real = typename L::Real;
   product<L>(tile.k, tile.keys, panel.queries, padded_steps<L>(panel.depth), tile.scores,
-             panel.vectors, nullptr);
+             panel.vectors);
   if (tile.change == nullptr) return;
   const std::int64_t size = tile.keys * panel.vectors * L::kLanes;
   if (tile.slopes != nullptr) {
@@ -200,32 +200,51 @@ void add_rows(const GradientTile<typename L::Real>& tile,
               const typename L::Real* rows, const ColumnBlocks& columns, typename L::Real* to) {
   using Real = typename L::Real;
   const std::int64_t width = panel.vectors * L::kLanes;
-  Real ones[L::kMaxVectors * L::kLanes];
-  for (Real& one : ones) one = 1;
   const Operand left{reinterpret_cast<const char*>(pairs), width * std::int64_t{sizeof(Real)},
                      sizeof(Real)};
   for (std::int64_t block = 0; block < columns.blocks; ++block)
     product<L>(left, tile.keys, rows + block * width * columns.width, padded_steps<L>(panel.rows),
-               to + block * tile.rows * columns.width, columns.vectors, ones);
+               to + block * tile.rows * columns.width, columns.vectors, Old::kept);
 }
 
 template <class L>
 void accumulate_gradients(const GradientTile<typename L::Real>& tile,
                           const GradientPanel<typename L::Real>& panel, const ColumnBlocks& columns,
                           const ColumnBlocks& columns_v) {
-  using Real = typename L::Real;
   const std::int64_t width = panel.vectors * L::kLanes;
   product<L>(tile.v, tile.keys, panel.grads, padded_steps<L>(panel.depth_v), tile.gradients,
-             panel.vectors, nullptr);
+             panel.vectors);
   if (tile.allowed != nullptr) exclude_scores<L>(tile, width);
   if (tile.dropout != nullptr) keep_factors<L>(tile, width);
   differentiate<L>(tile, panel);
   add_rows<L>(tile, panel, tile.scores, panel.grad_rows, columns_v, tile.dv);
   add_rows<L>(tile, panel, tile.gradients, panel.query_rows, columns, tile.dk);
-  Real ones[L::kMaxVectors * L::kLanes];
-  for (Real& one : ones) one = 1;
   product<L>(tile.k_columns, panel.depth, L::kStep == 2 ? tile.gradient_pairs : tile.gradients,
-             padded_steps<L>(tile.keys), panel.dq, panel.vectors, ones);
+             padded_steps<L>(tile.keys), panel.dq, panel.vectors, Old::kept);
+}
+
+/// See `GradientKernels`.
+template <class L, class T>
+typename L::Real store_row(const typename L::Real* from, std::int64_t all_rows,
+                           const ColumnBlocks& columns, T* to, std::int64_t stride,
+                           std::int64_t count) {
+  typename L::Vector finite = L::zero();
+  for (std::int64_t first = 0; first < count; first += columns.width) {
+    for (std::int64_t n = 0; n < columns.width && first + n < count; n += L::kLanes) {
+      const typename L::Vector v = L::load(from + n);
+      const std::int64_t left = count - first - n;
+      finite = L::multiply_add(v, L::zero(), finite);  // what pads the row is 0
+      stride == 1 && left >= L::kLanes
+          ? L::store(to + first + n, v)
+          : store_part<L>(to + (first + n) * stride, stride,
+                          static_cast<int>(left < L::kLanes ? left : L::kLanes), v);
+    }
+    from += all_rows * columns.width;
+  }
+  typename L::Real lane[L::kLanes], check = 0;
+  L::store(lane, finite);
+  for (const typename L::Real value : lane) check += value;
+  return check;
 }
 
 /// The engine's table for element type T.
@@ -240,5 +259,6 @@ constexpr GradientKernels<T> gradient_kernels(Tuning tuning) {
           &gradient_scores<L>,
           &accumulate_gradients<L>,
           &mask_words<L>,
-          &store<L, T>};
+          &store<L, T>,
+          &store_row<L, T>};
 }
