@@ -243,7 +243,7 @@ class Attend {
     check_dropout(saved.dropout);
     check_incoming(problem, tensors);
     const Place<device> place(q.data(), call.stream);
-    const Choice choice = place.choose_backward(problem, options_, call.path);
+    const Choice choice = place.choose(problem, options_, call.path);
     const GradientOutputs<T, device> written = outputs(place, problem, variant);
     tensors.dq = written.dq.view();
     tensors.dk = written.dk.view();

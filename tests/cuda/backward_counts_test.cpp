@@ -9,6 +9,7 @@
 
 namespace {
 
+using attend::Path;
 using Half = Eigen::half;
 
 struct BackwardCounts : ::testing::Test {
@@ -23,13 +24,13 @@ struct BackwardCounts : ::testing::Test {
 
   // The launches of one backward pass of two heads, 128 queries, 128 keys, head dim 64: the rows'
   // states, the gradients of k and v, the gradient of q.
-  static std::vector<gpu::LaunchRecord> launches(attend::Call<Half> call) {
+  static std::vector<gpu::LaunchRecord> launches(attend::Path path, attend::Call<Half> call) {
     attend::Tensor<Half, 4> host(1, 2, 128, 64);
     host.setConstant(Half(0.5f));
     const attend::cuda::Tensor<Half, 4> q(host), k(host), v(host), grad_out(host);
     const attend::Extents<4> extents{1, 2, 128, 64};
     attend::cuda::Tensor<Half, 4> dq(extents), dk(extents), dv(extents);
-    call.path = attend::Path::mem_efficient;
+    call.path = path;
     const attend::Attend<Half> attention{{.flash = true}};
     const auto forward = attention.forward(q, k, v, call);
     static_cast<void>(forward.out.host());
@@ -46,7 +47,8 @@ struct BackwardCounts : ::testing::Test {
     EXPECT_NE(records[2].kernel.find("query_gradient"), std::string::npos);
     for (const gpu::LaunchRecord& record : records) {
       EXPECT_EQ(record.counts.local_bytes, 0u);
-      for (const char* file : {"tensor_core_product.cuh", "half_tile.cuh", "ldmatrix.cuh"})
+      for (const char* file : {"tensor_core_product.cuh", "half_tile.cuh", "ldmatrix.cuh",
+                               "cp_async.cuh", "tile_gradients.cuh", "score_gradient.hpp"})
         EXPECT_EQ(record.counts.conflicts_in_lines(0, 10000, file), 0u) << file;
     }
     return records;
@@ -54,7 +56,7 @@ struct BackwardCounts : ::testing::Test {
 };
 
 TEST_F(BackwardCounts, AreWhatTheTilingSays) {
-  const auto records = launches({});
+  const auto records = launches(Path::mem_efficient, {});
   const gpu::Counts &rows = records[0].counts, &keys = records[1].counts,
                     &queries = records[2].counts;
   // The output and its gradient once, and the log-sum-exp.
@@ -74,11 +76,38 @@ TEST_F(BackwardCounts, AreWhatTheTilingSays) {
 
 // Of the 8 tiles of 64 x 32 scores of a head, 6 have a key that a query sees.
 TEST_F(BackwardCounts, CausalSkipsTiles) {
-  const auto records = launches({.causal = attend::Causal::top_left});
+  const auto records = launches(Path::mem_efficient, {.causal = attend::Causal::top_left});
   EXPECT_EQ(records[1].counts.by_opcode.at("mma"), 4 * kProducts * 6 / 8);
   EXPECT_EQ(records[2].counts.by_opcode.at("mma"), 3 * kProducts * 6 / 8);
   EXPECT_EQ(records[1].counts.global_bytes_read,
             2 * kTensorBytes + 2 * (2 * kTensorBytes + kStateBytes) * 6 / 8);
+}
+
+TEST_F(BackwardCounts, OfTheFlashPathAreWhatTheTilingSays) {
+  const auto records = launches(Path::flash, {});
+  const gpu::Counts &keys = records[1].counts, &queries = records[2].counts;
+  // Blocks of 64 keys read these once, and all queries.
+  EXPECT_EQ(keys.blocks, 4u);
+  EXPECT_EQ(keys.by_opcode.at("mma"), 4 * kProducts);
+  EXPECT_EQ(keys.global_bytes_read, 2 * kTensorBytes + 2 * (2 * kTensorBytes + kStateBytes));
+  EXPECT_EQ(keys.global_bytes_written, 2 * kTensorBytes);
+  // Blocks of 128 queries read these once, and all keys.
+  EXPECT_EQ(queries.blocks, 2u);
+  EXPECT_EQ(queries.by_opcode.at("mma"), 3 * kProducts);
+  EXPECT_EQ(queries.global_bytes_read, 2 * kTensorBytes + kStateBytes + 2 * kTensorBytes);
+  EXPECT_EQ(queries.global_bytes_written, kTensorBytes);
+  // Fragments are read for as few products as registers allow: of 64 queries for 16 keys, of 32
+  // keys for 32 queries.
+  EXPECT_EQ(keys.by_opcode.at("ldmatrix"), 4 * kProducts * 9 / 16);
+  EXPECT_EQ(queries.by_opcode.at("ldmatrix"), 3 * kProducts * 5 / 12);
+}
+
+// Of the 4 tiles of 64 keys and 64 queries of a head, 3 have a key that a query sees; of 16 tiles
+// of 32 queries and 32 keys 10.
+TEST_F(BackwardCounts, OfTheFlashPathSkipTiles) {
+  const auto records = launches(Path::flash, {.causal = attend::Causal::top_left});
+  EXPECT_EQ(records[1].counts.by_opcode.at("mma"), 4 * kProducts * 3 / 4);
+  EXPECT_EQ(records[2].counts.by_opcode.at("mma"), 3 * kProducts * 10 / 16);
 }
 
 }  // namespace

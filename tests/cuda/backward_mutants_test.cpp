@@ -2,6 +2,7 @@
 // result.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cmath>
@@ -12,16 +13,21 @@ namespace {
 
 using Half = Eigen::half;
 
+// Whether no element is off by more than rounding to half can be.
 template <class A, class B>
 bool close(const A& a, const B& b) {
   if (a.size() != b.size()) return false;
+  float greatest = 0;
+  for (Eigen::Index n = 0; n < b.size(); ++n)
+    greatest = std::max(greatest, std::abs(float(b.data()[n])));
   for (Eigen::Index n = 0; n < a.size(); ++n)
-    if (!(std::abs(float(a.data()[n]) - float(b.data()[n])) < 2e-2f)) return false;
+    if (!(std::abs(float(a.data()[n]) - float(b.data()[n])) <= 5e-3f * greatest)) return false;
   return true;
 }
 
-// Whether the gradients of a call are what the host's are.
-bool right(attend::Call<Half> call, attend::Call<Half> host_call, double dropout) {
+// Whether the gradients of a path's call are what the host's are.
+bool right(attend::Path path, attend::Call<Half> call, attend::Call<Half> host_call,
+           double dropout) {
   attend::Tensor<Half, 4> q(1, 2, 80, 40), k(1, 2, 150, 40), v(1, 2, 150, 48),
       grad_out(1, 2, 80, 48);
   q.setRandom(), k.setRandom(), v.setRandom(), grad_out.setRandom();
@@ -34,7 +40,7 @@ bool right(attend::Call<Half> call, attend::Call<Half> host_call, double dropout
   const attend::cuda::Tensor<Half, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
   const attend::cuda::Tensor<Half, 4> out(forward.out);
   const attend::cuda::Tensor<float, 3> lse(forward.lse);
-  call.path = attend::Path::mem_efficient;
+  call.path = path;
   const auto g =
       attention.backward(there_grad_out, {forward, out, lse}, there_q, there_k, there_v, call);
   return close(g.dq.host(), expected.dq) && close(g.dk.host(), expected.dk) &&
@@ -42,7 +48,7 @@ bool right(attend::Call<Half> call, attend::Call<Half> host_call, double dropout
 }
 
 // Whether a plain pass is right, and one with every part in it.
-bool both_right() {
+bool both_right(attend::Path path) {
   attend::Tensor<bool, 2> mask(1, 150);
   mask.setConstant(true);
   mask(0, 5) = mask(0, 70) = false;
@@ -51,14 +57,23 @@ bool both_right() {
   const attend::cuda::Tensor<bool, 2> there_mask(mask);
   const attend::cuda::Tensor<float, 4> there_bias(bias);
   const auto causal = attend::Causal::bottom_right;
-  return right({}, {}, 0) && right({.bias = there_bias, .mask = there_mask, .causal = causal},
-                                   {.bias = bias, .mask = mask, .causal = causal}, 0.1);
+  return right(path, {}, {}, 0) &&
+         right(path, {.bias = there_bias, .mask = there_mask, .causal = causal},
+               {.bias = bias, .mask = mask, .causal = causal}, 0.1);
 }
 
 using planted::Mutant;
 class BackwardMutants : public planted::Mutants {};
+class FlashBackwardMutants : public planted::Mutants {};
 
-TEST_P(BackwardMutants, AreCaught) { expect_caught(both_right); }
+TEST_P(BackwardMutants, AreCaught) {
+  expect_caught([] { return both_right(attend::Path::mem_efficient); });
+}
+TEST_P(FlashBackwardMutants, AreCaught) {
+  expect_caught([] { return both_right(attend::Path::flash); });
+}
+
+std::string mutant_name(const ::testing::TestParamInfo<Mutant>& info) { return info.param.name; }
 
 constexpr const char* kKeys = "key_gradients.*TensorCoreGradientEngineINS_3F16ELi64E";
 constexpr const char* kQuery = "query_gradient.*TensorCoreGradientEngineINS_3F16ELi64E";
@@ -84,8 +99,49 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"rows_lane_of_another", kRows, "shfl\\.sync\\.bfly", 0, "shfl.sync.idx"},
         Mutant{"rows_products_not_summed", kRows,
                "fma\\.rn\\.f32 (%f\\d+), (%f\\d+), (%f\\d+), %f\\d+;", 0, "mul.f32 $1, $2, $3;"}),
-    [](const auto& info) { return info.param.name; });
+    mutant_name);
 
-TEST(NoBackwardMutant, IsRight) { EXPECT_TRUE(both_right()); }
+constexpr const char* kFlashKeys = "flash_key_gradients.*EngineINS_3F16ELi64E";
+constexpr const char* kFlashQuery = "flash_query_gradient.*EngineINS_3F16ELi64E";
+constexpr const char* kWait = "cp\\.async\\.wait_group[^;]*;";
+constexpr const char* kCommit = "cp\\.async\\.commit_group[^;]*;";
+constexpr const char* kCopy = "cp\\.async\\.cg[^;]*;";
+INSTANTIATE_TEST_SUITE_P(
+    All, FlashBackwardMutants,
+    ::testing::Values(
+        Mutant{"keys_wait", kFlashKeys, kWait, 0, ""},
+        Mutant{"keys_first_commit", kFlashKeys, kCommit, 0, ""},
+        Mutant{"keys_copy_0", kFlashKeys, kCopy, 0, ""},
+        Mutant{"keys_copy_next", kFlashKeys, kCopy, 9, ""},
+        Mutant{"keys_copy_shifted", kFlashKeys, "cp\\.async\\.cg\\.shared\\.global \\[(%r\\d+)\\]",
+               4, "cp.async.cg.shared.global [$1+16]"},
+        Mutant{"keys_barrier_0", kFlashKeys, "bar\\.sync[^;]*;", 0, ""},
+        Mutant{"keys_barrier_1", kFlashKeys, "bar\\.sync[^;]*;", 1, ""},
+        Mutant{"keys_not_transposed", kFlashKeys, "ldmatrix(.*)\\.trans", 1, "ldmatrix$1"},
+        Mutant{"keys_transposed", kFlashKeys, "ldmatrix(.*x4)\\.shared", 3,
+               "ldmatrix$1.trans.shared"},
+        Mutant{"keys_product_left_out", kFlashKeys, "mma\\.sync[^;]*;", 7, ""},
+        Mutant{"keys_last_product_left_out", kFlashKeys, "mma\\.sync[^;]*;", 127, ""},
+        Mutant{"keys_registers_swapped", kFlashKeys, "\\}, \\{(%r\\d+),(%r\\d+),(%r\\d+),", 5,
+               "}, {$2,$1,$3,"},
+        Mutant{"keys_weights_rounded_twice", kFlashKeys,
+               "cvt\\.rn\\.f16x2\\.f32 (%r\\d+), (%f\\d+), %f\\d+", 2,
+               "cvt.rn.f16x2.f32 $1, $2, $2"},
+        Mutant{"query_wait", kFlashQuery, kWait, 0, ""},
+        Mutant{"query_commit_ahead", kFlashQuery, kCommit, 1, ""},
+        Mutant{"query_copy_0", kFlashQuery, kCopy, 0, ""},
+        Mutant{"query_barrier_0", kFlashQuery, "bar\\.sync[^;]*;", 0, ""},
+        Mutant{"query_not_transposed", kFlashQuery, "ldmatrix(.*)\\.trans", 0, "ldmatrix$1"},
+        Mutant{"query_transposed", kFlashQuery, "ldmatrix(.*x4)\\.shared", 0,
+               "ldmatrix$1.trans.shared"},
+        Mutant{"query_product_left_out", kFlashQuery, "mma\\.sync[^;]*;", 40, ""},
+        Mutant{"query_registers_swapped", kFlashQuery, "\\}, \\{(%r\\d+),(%r\\d+),(%r\\d+),", 70,
+               "}, {$2,$1,$3,"}),
+    mutant_name);
+
+TEST(NoBackwardMutant, IsRight) {
+  EXPECT_TRUE(both_right(attend::Path::mem_efficient));
+  EXPECT_TRUE(both_right(attend::Path::flash));
+}
 
 }  // namespace

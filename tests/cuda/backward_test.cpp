@@ -4,6 +4,7 @@
 
 #include "cross/backward_check.hpp"
 #include "cuda/backward_path.hpp"
+#include "cuda/flash_cases.hpp"
 #include "support/cases.hpp"
 
 namespace {
@@ -49,9 +50,18 @@ TEST_P(MemEfficientBackward, AgreesWithTheOracle) {
   }
 }
 
+class FlashBackward : public ::testing::TestWithParam<Case> {};
+
+TEST_P(FlashBackward, AgreesWithTheOracle) {
+  if (GetParam().seed % 2 == 0) return check<Eigen::bfloat16>(Path::flash, GetParam());
+  check<Eigen::half>(Path::flash, GetParam());
+}
+
 std::string case_name(const ::testing::TestParamInfo<Case>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cases, MathBackward, ::testing::ValuesIn(support::cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientBackward, ::testing::ValuesIn(support::cases()),
+                         case_name);
+INSTANTIATE_TEST_SUITE_P(Cases, FlashBackward, ::testing::ValuesIn(device::flash_cases()),
                          case_name);
 
 }  // namespace

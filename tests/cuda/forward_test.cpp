@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/device_path.hpp"
+#include "cuda/flash_cases.hpp"
 #include "support/cases.hpp"
 #include "support/reference.hpp"
 
@@ -53,7 +54,7 @@ TEST_P(MemEfficientForward, AgreesWithTheOracle) {
   }
 }
 
-// The flash path takes half types and head dims up to 256.
+// The flash path takes half types.
 class FlashForward : public ::testing::TestWithParam<Case> {};
 
 TEST_P(FlashForward, AgreesWithTheOracle) {
@@ -61,16 +62,10 @@ TEST_P(FlashForward, AgreesWithTheOracle) {
   check<Eigen::bfloat16>(Path::flash, GetParam());
 }
 
-std::vector<Case> flash_cases() {
-  std::vector<Case> list = support::cases();
-  std::erase_if(list, [](const Case& c) { return std::max(c.head_dim, c.head_dim_v) > 256; });
-  return list;
-}
-
 std::string case_name(const ::testing::TestParamInfo<Case>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Cases, MathForward, ::testing::ValuesIn(support::cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientForward, ::testing::ValuesIn(support::cases()),
                          case_name);
-INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(flash_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(device::flash_cases()), case_name);
 
 }  // namespace

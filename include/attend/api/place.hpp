@@ -43,13 +43,6 @@ class Place<Device::host> {
     return attend::choose(problem, options, {}, forced);
   }
 
-  /// The path for a problem's backward pass.
-  /// @throws unsupported_error if a forced path can't take it.
-  Choice choose_backward(const Problem& problem, const Options& options,
-                         std::optional<Path> forced) const {
-    return choose(problem, options, forced);
-  }
-
   /// Gives a result its extents; its elements have no particular value.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {

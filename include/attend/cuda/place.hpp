@@ -66,18 +66,6 @@ class Place<Device::cuda> {
     return attend::choose(problem, options, cuda::capability(current_.device()), forced);
   }
 
-  /// The path for a problem's backward pass on this device.
-  /// @throws unsupported_error if a forced path can't take it.
-  Choice choose_backward(const Problem& problem, const Options& options,
-                         std::optional<Path> forced) const {
-    const Capability capability = cuda::capability(current_.device());
-    const Choice choice = attend::choose(problem, options, capability, forced);
-    if (choice.path != Path::flash) return choice;
-    if (forced || PathOverride::current())
-      throw unsupported_error("path flash was forced and cannot run", {kNoFlashBackward});
-    return {Path::mem_efficient, choice.reason + "; " + kNoFlashBackward};
-  }
-
   /// Gives a result its extents; its elements have no particular value.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {
@@ -150,8 +138,6 @@ class Place<Device::cuda> {
     };
     return {.offsets = count(call.causal.shifts()), .key_lengths = count(call.key_lengths)};
   }
-
-  static constexpr const char* kNoFlashBackward = "this version has no flash backward kernel";
 
   cuda::CurrentDevice current_;
   cuda::Stream stream_;

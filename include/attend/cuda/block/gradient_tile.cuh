@@ -84,4 +84,122 @@ struct HeadQueries {
   }
 };
 
+/// Tiles of `Columns` keys, one after the other, without those that the user's function excludes
+/// for all of a block's `Rows` queries.
+template <class V, int Rows, int Columns>
+class SeenKeyTile {
+ public:
+  std::int64_t j, end;  ///< the tile's first key, the end of all
+
+  /// The first tile of `keys`, which the queries `first` and following of a head see.
+  __device__ SeenKeyTile(const Problem& problem, const V& variant, const HeadQueries& head,
+                         const std::int64_t& first, const KeyRange& keys)
+      : j(keys.begin / Columns * Columns),
+        end(keys.end),
+        problem_(problem),
+        variant_(variant),
+        head_(head),
+        first_(first) {
+    skip();
+  }
+
+  /// Whether there is such a tile.
+  __device__ bool exists() const { return j < end; }
+  /// The one after it.
+  __device__ SeenKeyTile next() const {
+    SeenKeyTile other = *this;
+    other.j += Columns;
+    other.skip();
+    return other;
+  }
+  /// Goes on to that one.
+  __device__ SeenKeyTile& operator=(const SeenKeyTile& other) {
+    j = other.j;
+    return *this;
+  }
+
+ private:
+  __device__ void skip() {
+    if constexpr (V::kHasMaskMod)
+      while (exists() &&
+             head_.coverage(problem_, variant_, first_, Rows, j, j + Columns) == Coverage::none)
+        j += Columns;
+  }
+
+  const Problem& problem_;
+  const V& variant_;
+  const HeadQueries& head_;
+  const std::int64_t& first_;
+};
+
+/// Tiles of `count` queries, of all heads that share a key and value head, of which some query sees
+/// one of a block's keys. Registers are short: what the block is about is looked up.
+template <class V>
+class SeeingQueries {
+ public:
+  std::int64_t i = 0;  ///< the tile's first query
+
+  /// What tiles are sought for.
+  struct Sought {
+    std::int64_t b;           ///< batch element
+    std::int64_t h_kv;        ///< key and value head
+    std::int64_t begin, end;  ///< keys
+    int count;                ///< queries of a tile
+  };
+
+  /// The first that sees one of the keys.
+  __device__ SeeingQueries(const Problem& problem, const V& variant, const Sought& sought)
+      : problem_(problem),
+        variant_(variant),
+        sought_(sought),
+        left_(problem.len_q == 0 ? 0 : static_cast<int>(problem.group())) {
+    skip();
+  }
+
+  /// Whether there is such a tile.
+  __device__ bool exists() const { return left_ > 0; }
+  /// The one after it.
+  __device__ SeeingQueries next() const {
+    SeeingQueries other = *this;
+    other.step();
+    other.skip();
+    return other;
+  }
+  /// Goes on to that one.
+  __device__ SeeingQueries& operator=(const SeeingQueries& other) {
+    i = other.i, left_ = other.left_;
+    return *this;
+  }
+  /// Its head.
+  __device__ HeadQueries head() const {
+    return {sought_.b, (sought_.h_kv + 1) * problem_.group() - left_};
+  }
+  /// Keys that its queries see.
+  __device__ HeadQueries::Keys keys() const {
+    return head().keys(problem_, variant_, i, sought_.count);
+  }
+  /// How much the user's function keeps of some keys for its queries.
+  __device__ Coverage coverage(std::int64_t j, std::int64_t end) const {
+    return head().coverage(problem_, variant_, i, sought_.count, j, end);
+  }
+
+ private:
+  __device__ void step() {
+    i += sought_.count;
+    if (i >= problem_.len_q) i = 0, --left_;
+  }
+  __device__ void skip() {
+    // The mean over all keys is every key's affair.
+    while (exists() && variant_.empty_row != EmptyRow::uniform &&
+           (!keys().touch(sought_.begin, sought_.end) ||
+            coverage(sought_.begin, sought_.end) == Coverage::none))
+      step();
+  }
+
+  const Problem& problem_;
+  const V& variant_;
+  const Sought& sought_;
+  int left_;  // heads, this one included
+};
+
 }  // namespace attend::cuda

@@ -8,6 +8,7 @@
 #include "../tile/async_copy.cuh"
 #include "online_softmax.cuh"
 #include "register_scoring.cuh"
+#include "register_sums.cuh"
 #include "split_results.cuh"
 #include "tile_rows.cuh"
 
@@ -15,15 +16,6 @@
 /// A warp's outputs, in registers: rescaling, and what becomes of them after the last key.
 
 namespace attend::cuda {
-
-/// No value was added yet.
-template <class Engine>
-__device__ void clear(typename Engine::Output& rO) {
-#pragma unroll
-  for (int r = 0; r < Engine::kRows; ++r)
-#pragma unroll
-    for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] = 0;
-}
 
 /// Multiplies rows by factors; most tiles do not change a maximum, and then none is needed.
 template <class Engine>
@@ -36,18 +28,6 @@ __device__ void rescale(typename Engine::Output& rO, const float (&factors)[Engi
   for (int r = 0; r < Engine::kRows; ++r)
 #pragma unroll
     for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factors[r];
-}
-
-/// Whether a sum of this thread's is infinite or NaN.
-template <class Engine>
-__device__ bool has_not_finite(const typename Engine::Output& rO) {
-  bool met = false;
-#pragma unroll
-  for (int r = 0; r < Engine::kRows; ++r)
-#pragma unroll
-    for (int c = 0; c < Engine::kOutColumns; ++c)
-      met = met || !(fabsf(rO[r][c]) < kInfinity<float>);
-  return met;
 }
 
 /// The outputs of a block's tile.

@@ -32,13 +32,13 @@ struct TensorCorePart {
   static __device__ int out_column(int n) { return column(n); }
 };
 
-/// The product with columns c, c + 1 (of this thread) of rows g, g + 8.
-template <int Columns, class T>
-__device__ inline void add_product(float (&sum)[TensorCorePart::kRows][Columns], int c,
-                                   const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], T) {
-  float d[4] = {sum[0][c], sum[0][c + 1], sum[1][c], sum[1][c + 1]};
+/// The product with columns c, c + 1 (of this thread) of its rows r, r + 1: g, g + 8 of 16.
+template <int Rows, int Columns, class T>
+__device__ inline void add_product(float (&sum)[Rows][Columns], int c, const std::uint32_t (&a)[4],
+                                   const std::uint32_t (&b)[2], T, int r = 0) {
+  float d[4] = {sum[r][c], sum[r][c + 1], sum[r + 1][c], sum[r + 1][c + 1]};
   mma_m16n8k16(d, a, b, T{});
-  sum[0][c] = d[0], sum[0][c + 1] = d[1], sum[1][c] = d[2], sum[1][c + 1] = d[3];
+  sum[r][c] = d[0], sum[r][c + 1] = d[1], sum[r + 1][c] = d[2], sum[r + 1][c + 1] = d[3];
 }
 
 /// rS += sA sB^T. A's fragment: rows g, g + 8; octets 2k, 2k + 1. B's: its rows are the result's

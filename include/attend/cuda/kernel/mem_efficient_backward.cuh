@@ -2,12 +2,11 @@
 
 #include <cstdint>
 
-#include "../../core/backward_tensors.hpp"
 #include "../arch/shared_memory.cuh"
+#include "../block/gradient_call.cuh"
 #include "../block/gradient_tile.cuh"
 #include "../block/scalar_gradient_engine.cuh"
 #include "../block/tile_gradients.cuh"
-#include "../tile/rows.cuh"
 
 /// @file
 /// The memory-efficient kernels' gradients: scores are computed anew, tile by tile, from q, k and
@@ -16,15 +15,6 @@
 /// that sums have one order. An engine computes the products; any head dims, any variant.
 
 namespace attend::cuda {
-
-/// What the kernels compute from, besides sizes and a variant whose scale is 1.
-template <class T>
-struct GradientCall {
-  RealOf<T> scale;                         ///< of the dot products
-  BackwardTensors<T> tensors;              ///< what is read and written
-  View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
-  RowLayout q, k, v, grad_out;             ///< of the tensors' rows
-};
 
 /// Shared memory of a block that looks at `QueryCount` queries at a time.
 template <class Engine, class V, int QueryCount>
@@ -35,24 +25,6 @@ struct GradientShared {
 
 /// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
 inline constexpr int kGradientBlocks = 2;
-
-/// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
-/// row's first element, or null.
-template <class Engine, class To>
-__device__ void store_gradient(const typename Engine::Output& rO, typename Engine::Real factor,
-                               std::int64_t column, std::int64_t columns, std::int64_t stride,
-                               To to) {
-#pragma unroll
-  for (int r = 0; r < Engine::kRows; ++r) {
-    auto* const row = to(Engine::row(r));
-    if (row == nullptr) continue;
-#pragma unroll
-    for (int c = 0; c < Engine::kOutColumns; ++c) {
-      const std::int64_t at = column + Engine::out_column(c);
-      if (at < columns) store(row[at * stride], factor * rO[r][c]);
-    }
-  }
-}
 
 /// dQ = dS K. One block per tile of queries and part of the head dim.
 template <class Engine, class V>
@@ -85,8 +57,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
         Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK, call.k, there);
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
-    tile_gradients<Engine, Queries::rows>(rS, rG, shared.engine, variant, call.scale,
-                                          shared.queries, j,
+    tile_gradients<Engine, Queries::rows>(rS, rG, variant, call.scale, shared.queries, j,
                                           keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
@@ -138,8 +109,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
       const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
                                                 call.grad_out, there);
       there = true;
-      tile_gradients<Engine, Queries::columns>(rS, rG, shared.engine, variant, call.scale, sQueries,
-                                               j, keys.cover(j, end) && kept == Coverage::all);
+      tile_gradients<Engine, Queries::columns>(rS, rG, variant, call.scale, sQueries, j,
+                                               keys.cover(j, end) && kept == Coverage::all);
       if (block.column < problem.head_dim_v)
         Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
                              block.column);
@@ -205,8 +176,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
           Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v,
                                there);
           there = true;
-          tile_gradients<Engine, Queries::rows, GradientBy::score>(
-              rS, rG, shared.engine, variant, call.scale, shared.queries, j, false);
+          tile_gradients<Engine, Queries::rows, GradientBy::score>(rS, rG, variant, call.scale,
+                                                                   shared.queries, j, false);
           for (int r = 0; r < Engine::kRows; ++r)
             for (int c = 0; c < Engine::kColumns; ++c) rB[r][c] += rG[r][c];
         }

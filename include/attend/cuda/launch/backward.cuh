@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "backward.hpp"
+#include "flash_backward.cuh"
 #include "integers.cuh"
 #include "math_backward.cuh"
 #include "mem_efficient_backward.cuh"
@@ -20,6 +21,10 @@ void launch_backward(Path path, const Problem& problem, V variant,
   const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
   const RowGradients<RealOf<T>> rows = launch_row_gradients(problem, variant, tensors, stream);
+  if constexpr (sizeof(T) == 2) {
+    if (path == Path::flash)
+      return launch_flash_backward(problem, variant, tensors, rows.states, stream);
+  }
   if constexpr (!std::is_same_v<T, double>) {
     if (path == Path::mem_efficient)
       return launch_mem_efficient_backward(problem, variant, tensors, rows.states, stream);

@@ -11,7 +11,7 @@
 namespace attend::cuda {
 
 /// Runs a backward pass in `stream` of the current device, on which all memory lies but for the
-/// integers `on_host`; `path` is math or mem_efficient and can take the problem. `variant` has the
+/// integers `on_host`; `path` is one of the device's and can take the problem. `variant` has the
 /// dropout of the forward pass. `T` is float, double, F16 or BF16. Returns before the work is done.
 /// @throws device_error
 template <class T>

@@ -15,7 +15,7 @@ namespace attend::cuda {
 /// How the rows of a tensor may be copied: octets of a row at once where each begins at a multiple
 /// of 16 bytes. The last one need not be whole.
 template <class T>
-__device__ inline RowLayout copied_layout(const View<const T, 4>& tensor) {
+ATTEND_HD inline RowLayout copied_layout(const View<const T, 4>& tensor) {
   const std::int64_t steps = tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
   const bool aligned = tensor.stride(3) == 1 && steps % 8 == 0 &&
                        reinterpret_cast<std::uintptr_t>(tensor.data()) % (8 * sizeof(T)) == 0;
@@ -39,7 +39,8 @@ __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, RowOf row_of,
                            const RowLayout& layout) {
   constexpr int kOctets = Columns / 8;
   constexpr int kRowsAtOnce = Threads / kOctets;
-  static_assert(Threads % kOctets == 0 && Rows % kRowsAtOnce == 0 && kRowsAtOnce % 8 == 0);
+  static_assert(Threads % kOctets == 0 && Rows % kRowsAtOnce == 0);
+  static_assert(kRowsAtOnce % 8 == 0 || 8 % kRowsAtOnce == 0, "the swizzle goes by eight rows");
   const int first = static_cast<int>(threadIdx.x) / kOctets;
   const int c = static_cast<int>(threadIdx.x) % kOctets;  // a thread's octets: one below the other
   if (layout.access == Access::octets) {
@@ -50,8 +51,9 @@ __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, RowOf row_of,
     for (int n = 0; n < Rows; n += kRowsAtOnce) {
       const T* const row = row_of(first + n);
       const bool there = row != nullptr && bytes > 0;
-      cp_async_16(to + static_cast<std::uint32_t>(n * Columns * 2), there ? row + 8 * c : nullptr,
-                  there ? bytes : 0);
+      cp_async_16((to ^ static_cast<std::uint32_t>(n % 8 * 16)) +
+                      static_cast<std::uint32_t>(n * Columns * 2),
+                  there ? row + 8 * c : nullptr, there ? bytes : 0);
     }
   } else {
 #pragma unroll 1

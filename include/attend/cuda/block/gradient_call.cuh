@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/backward_tensors.hpp"
+#include "../../core/score_gradient.hpp"
+#include "../arch/convert.cuh"
+#include "../tile/rows.cuh"
+
+/// @file
+/// What kernels of a backward pass have in common: what they are given, and how a gradient leaves.
+
+namespace attend::cuda {
+
+/// What the kernels compute from, besides sizes and a variant whose scale is 1.
+template <class T>
+struct GradientCall {
+  RealOf<T> scale;                         ///< of the dot products
+  BackwardTensors<T> tensors;              ///< what is read and written
+  View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
+  RowLayout q, k, v, grad_out;             ///< of the tensors' rows
+};
+
+/// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
+/// row's first element, or null.
+template <class Engine, class To>
+__device__ void store_gradient(const typename Engine::Output& rO, typename Engine::Real factor,
+                               std::int64_t column, std::int64_t columns, std::int64_t stride,
+                               To to) {
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r) {
+    auto* const row = to(Engine::row(r));
+    if (row == nullptr) continue;
+#pragma unroll
+    for (int c = 0; c < Engine::kOutColumns; ++c) {
+      const std::int64_t at = column + Engine::out_column(c);
+      if (at < columns) store(row[at * stride], factor * rO[r][c]);
+    }
+  }
+}
+
+}  // namespace attend::cuda
