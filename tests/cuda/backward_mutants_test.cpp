@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_transposed", kFlashKeys, "ldmatrix(.*x4)\\.shared", 3,
                "ldmatrix$1.trans.shared"},
         Mutant{"keys_product_left_out", kFlashKeys, "mma\\.sync[^;]*;", 7, ""},
-        Mutant{"keys_last_product_left_out", kFlashKeys, "mma\\.sync[^;]*;", 127, ""},
+        Mutant{"keys_late_product_left_out", kFlashKeys, "mma\\.sync[^;]*;", 120, ""},
         Mutant{"keys_registers_swapped", kFlashKeys, "\\}, \\{(%r\\d+),(%r\\d+),(%r\\d+),", 5,
                "}, {$2,$1,$3,"},
         Mutant{"keys_weights_rounded_twice", kFlashKeys,

@@ -195,8 +195,8 @@ TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
     const auto result = attention.forward(in.there_q, in.there_k, in.there_v, {.path = path}, mods);
     expect_near(result.out, expected.out, 2e-3f, "out");
     if (path == Path::math) continue;
-    const auto g =
-        attention.backward(in.there_grad_out, result, in.there_q, in.there_k, in.there_v, {}, mods);
+    const auto g = attention.backward(in.there_grad_out, result, in.there_q, in.there_k, in.there_v,
+                                      {.path = path}, mods);
     expect_near(g.dq, gradients.dq, 5e-3f, "dq");
     expect_near(g.dk, gradients.dk, 5e-3f, "dk");
     expect_near(g.dv, gradients.dv, 5e-3f, "dv");
