@@ -58,7 +58,6 @@ void check_backward(const std::string& name, oracle::Problem p) {
   incoming.lse.assign(incoming.lse.size(), 0);
   const oracle::Gradients exact = oracle::backward(p, incoming.out);
   for (const Path path : paths<T>()) {
-    if (path == Path::flash) continue;
     SCOPED_TRACE(attend::name(path));
     const auto answer = cross::run_backward(sample, incoming, p, Layout::row_major, 1,
                                             device::backward_path<T>(path));
