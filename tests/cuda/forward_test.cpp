@@ -66,6 +66,7 @@ std::string case_name(const ::testing::TestParamInfo<Case>& info) { return info.
 INSTANTIATE_TEST_SUITE_P(Cases, MathForward, ::testing::ValuesIn(support::cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientForward, ::testing::ValuesIn(support::cases()),
                          case_name);
-INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(device::flash_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(device::flash_cases()),
+                         case_name);
 
 }  // namespace

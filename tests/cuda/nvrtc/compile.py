@@ -27,6 +27,7 @@ KERNELS = """
 #include <attend/cuda/block/tensor_core_engine.cuh>
 #include <attend/cuda/block/tensor_core_gradient_engine.cuh>
 #include <attend/cuda/kernel/flash.cuh>
+#include <attend/cuda/kernel/flash_backward.cuh>
 #include <attend/cuda/kernel/integers.cuh>
 #include <attend/cuda/kernel/math.cuh>
 #include <attend/cuda/kernel/math_backward.cuh>
@@ -50,11 +51,13 @@ using namespace attend;
 SOME = [
     "flash<FlashEngine<F16, 64, FlashScores::products>, Plain>",
     "mem_efficient<TensorCoreEngine<F16, 64>, Plain>",
+    "flash_key_gradients<FlashGradientEngine<F16, 64, FlashGradient::of_keys>, Plain>",
     "key_gradients<TensorCoreGradientEngine<F16, 64>, Plain>",
 ]
 ALL = SOME + [
     "flash<FlashEngine<BF16, 64, FlashScores::any>, WithFunctors>",
     "mem_efficient<ScalarEngine<float, 64>, Plain>",
+    "flash_query_gradient<FlashGradientEngine<BF16, 256, FlashGradient::of_query>, WithFunctors>",
     "merge_splits<F16>",
     "row_gradients<F16, Plain>",
     "sink_gradient<Plain>",
