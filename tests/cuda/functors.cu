@@ -18,11 +18,22 @@ struct ChangesScores {
       case Score::Kind::alibi:
         return s - of.slopes(at.h) * fabsf(static_cast<float>(at.i + 30 - at.j));
       case Score::Kind::relative:
-        return attend::RelativePositionBias<float>{of.table}(s, at);
+        return relative()(s, at);
       default:
         return s;
     }
   }
+  __host__ __device__ std::int64_t parameters() const {
+    return of.kind == Score::Kind::relative ? relative().parameters() : 0;
+  }
+  template <class Number, class Add>
+  __host__ __device__ void scatter(Number s, Number gradient, attend::Index at,
+                                   const Add& add) const {
+    relative().scatter(s, gradient, at, add);
+  }
+
+ private:
+  __host__ __device__ attend::RelativePositionBias<float> relative() const { return {of.table}; }
 };
 
 struct ExcludesKeys {

@@ -10,6 +10,7 @@
 #include <attend/cuda.hpp>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "gpu/runtime/control.hpp"
@@ -64,8 +65,12 @@ struct ChosenFunctors : ::testing::Test {
   const attend::Options options{.dropout = 0.2, .seed = 3};
   const attend::Attend<float> host{options}, attention{options};
 
+  using OfBias = std::function<attend::Tensor<float, 1>(const attend::Tensor<float, 4>&)>;
+
   // Functions on the device against built-ins on the host, in one call with everything else.
-  void expect_same(const Score& score, const Mask& mask, attend::Call<float> built_in) const {
+  // `parameters`: their gradients from the built-in bias'.
+  void expect_same(const Score& score, const Mask& mask, attend::Call<float> built_in,
+                   const OfBias& parameters = {}) const {
     const auto mods = functors::chosen(score, mask);
     built_in.rng = attend::Rng{9, 1};
     built_in.key_lengths = {70, 61};
@@ -82,7 +87,15 @@ struct ChosenFunctors : ::testing::Test {
       expect_near(g.dq, gradients.dq, 2e-5f, "dq");
       expect_near(g.dk, gradients.dk, 5e-5f, "dk");
       expect_near(g.dv, gradients.dv, 5e-5f, "dv");
-      EXPECT_EQ(g.dparameters.extents(), attend::Extents<1>{0});
+      if (parameters) {
+        const auto trained = g.dparameters.host();
+        const auto exact = parameters(gradients.dbias);
+        ASSERT_EQ(trained.size(), exact.size());
+        for (Eigen::Index n = 0; n < trained.size(); ++n)
+          EXPECT_NEAR(trained(n), exact(n), 5e-5f) << n;
+      } else {
+        EXPECT_EQ(g.dparameters.extents(), attend::Extents<1>{0});
+      }
     }
   }
   // A mask on the host of what `allowed(b, i, j)` says.
@@ -109,7 +122,7 @@ TEST_F(ChosenFunctors, AlibiWithCapturedSlopesAndCausal) {
               {.alibi = slopes, .causal = attend::Causal::offset(30)});
 }
 
-TEST_F(ChosenFunctors, RelativePositionsInACapturedTable) {
+TEST_F(ChosenFunctors, RelativePositionsInACapturedTableWhichIsTrained) {
   attend::Tensor<float, 2> table(4, 25);
   table.setRandom();
   attend::Tensor<float, 4> bias(1, 4, 40, 70);
@@ -118,7 +131,16 @@ TEST_F(ChosenFunctors, RelativePositionsInACapturedTable) {
       for (int j = 0; j < 70; ++j)
         bias(0, h, i, j) = table(h, std::max(-12, std::min(12, j - i)) + 12);
   const OnDevice<float, 2> on_device(table);
-  expect_same({.kind = Score::Kind::relative, .table = there(on_device)}, {}, {.bias = bias});
+  expect_same({.kind = Score::Kind::relative, .table = there(on_device)}, {}, {.bias = bias},
+              [](const attend::Tensor<float, 4>& dbias) {
+                attend::Tensor<float, 1> sums(4 * 25);
+                sums.setZero();
+                for (int h = 0; h < 4; ++h)
+                  for (int i = 0; i < 40; ++i)
+                    for (int j = 0; j < 70; ++j)
+                      sums(h * 25 + std::max(-12, std::min(12, j - i)) + 12) += dbias(0, h, i, j);
+                return sums;
+              });
 }
 
 TEST_F(ChosenFunctors, Documents) {

@@ -107,7 +107,8 @@ class Place<Device::cuda> {
                                           .dk = cuda::stored<Element>(tensors.dk),
                                           .dv = cuda::stored<Element>(tensors.dv),
                                           .dbias = tensors.dbias,
-                                          .dsink = tensors.dsink};
+                                          .dsink = tensors.dsink,
+                                          .parameters = tensors.parameters};
     const auto built_in = variant.with(NoScoreMod{}, NoMaskMod{});
     if constexpr (has_functors<T, V>()) {
       variant.score_mod.kernels().backward(path, problem, built_in, stored, on_host(call),

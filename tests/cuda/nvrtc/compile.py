@@ -34,6 +34,7 @@ KERNELS = """
 #include <attend/cuda/kernel/mem_efficient.cuh>
 #include <attend/cuda/kernel/mem_efficient_backward.cuh>
 #include <attend/cuda/kernel/merge_splits.cuh>
+#include <attend/cuda/kernel/parameter_gradient.cuh>
 #include <attend/cuda/kernel/row_gradients.cuh>
 
 namespace attend::cuda {
@@ -42,6 +43,7 @@ struct Doubles {
   template <class Number>
   __device__ Number operator()(Number s, Index) const { return s + s; }
 };
+using Trained = Variant<float, ScoreMod<RelativePositionBias<float>>>;
 using WithFunctors = Variant<float, ScoreMod<Doubles>, MaskMod<PrefixLm>>;
 }  // namespace attend::cuda
 using namespace attend::cuda;
@@ -61,6 +63,8 @@ ALL = SOME + [
     "merge_splits<F16>",
     "row_gradients<F16, Plain>",
     "sink_gradient<Plain>",
+    "parameter_parts<F16, Trained>",
+    "parameter_sums<float>",
     "query_gradient<ScalarGradientEngine<float>, WithFunctors>",
     "bias_gradient<ScalarGradientEngine<float>, Plain>",
     "math_scores<F16>",

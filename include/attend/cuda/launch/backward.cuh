@@ -7,6 +7,7 @@
 #include "integers.cuh"
 #include "math_backward.cuh"
 #include "mem_efficient_backward.cuh"
+#include "parameter_gradient.cuh"
 
 /// @file
 /// The kernels' half of the seam, backward.
@@ -21,6 +22,8 @@ void launch_backward(Path path, const Problem& problem, V variant,
   const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
   const RowGradients<RealOf<T>> rows = launch_row_gradients(problem, variant, tensors, stream);
+  if constexpr (V::kHasParameters)
+    launch_parameter_gradient(problem, variant, tensors, rows.states, stream);
   if constexpr (sizeof(T) == 2) {
     if (path == Path::flash)
       return launch_flash_backward(problem, variant, tensors, rows.states, stream);

@@ -21,6 +21,7 @@ class CompiledFunctors final : public FunctorKernels<T> {
   CompiledFunctors(const ScoreMod& score_mod, const MaskMod& mask_mod)
       : score_mod_(score_mod), mask_mod_(mask_mod) {}
 
+  std::int64_t parameters() const override { return score_mod_.parameters(); }
   void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
                const ForwardTensors<T>& tensors, const HostIntegers& on_host,
                cudaStream_t stream) const override {

@@ -18,6 +18,8 @@ template <class T>
 class FunctorKernels {
  public:
   virtual ~FunctorKernels() = default;
+  /// How many parameters the score function has.
+  virtual std::int64_t parameters() const = 0;
   /// As `cuda::forward`.
   virtual void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
                        const ForwardTensors<T>& tensors, const HostIntegers& on_host,
@@ -34,12 +36,12 @@ class FunctorKernels {
 ///
 ///     attention.forward(q, k, v, call, my_functors())  // a function that the .cu file has
 ///
-/// Copies share the kernels. Parameters of a score function are not trained on devices.
+/// Copies share the kernels.
 template <class T>
 class Functors {
  public:
-  /// None on devices.
-  static constexpr bool kHasParameters = false;
+  /// There may be some.
+  static constexpr bool kHasParameters = true;
 
   /// With these kernels.
   explicit Functors(std::shared_ptr<const FunctorKernels<T>> kernels)
@@ -48,8 +50,8 @@ class Functors {
   /// What runs them.
   const FunctorKernels<T>& kernels() const { return *kernels_; }
 
-  /// None on devices.
-  std::int64_t parameters() const { return 0; }
+  /// How many parameters the score function has.
+  std::int64_t parameters() const { return kernels_->parameters(); }
   /// Not on the host.
   template <class Real>
   Real operator()(Real score, Index) const {
