@@ -18,5 +18,15 @@ __device__ inline int opaque(int value) {
   asm volatile("" : "+r"(value));
   return value;
 }
+/// @copydoc opaque(std::uint32_t)
+__device__ inline float opaque(float value) {
+  asm volatile("" : "+f"(value));
+  return value;
+}
+/// @copydoc opaque(std::uint32_t)
+__device__ inline std::uint64_t opaque(std::uint64_t value) {
+  asm volatile("" : "+l"(value));
+  return value;
+}
 
 }  // namespace attend::cuda

@@ -49,8 +49,12 @@ struct FlashEngine {
   }
   /// The n-th row of this thread.
   static __device__ int row(int n) { return first_row() + lane() / 4 + 8 * n; }
-  /// The n-th column of this thread, of scores and of outputs.
-  static __device__ int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }
+  /// The first column of this thread, of scores and of outputs.
+  static __device__ int first_column() { return lane() % 4 * 2; }
+  /// Its n-th column, counted from its first.
+  static constexpr __device__ int column_from_first(int n) { return n / 2 * 8 + n % 2; }
+  /// Its n-th column.
+  static __device__ int column(int n) { return first_column() + column_from_first(n); }
 
   /// The warp's queries, as left operands.
   class Queries {
@@ -161,14 +165,14 @@ struct FlashEngine {
   }
 
   /// Brings the warp's queries back to where `add_selected` overwrote them.
-  template <class QRow>
-  static __device__ void restore_queries(QueryRows& sQ, QRow q_row, const RowLayout& layout) {
+  template <class RowsOf>
+  static __device__ void restore_queries(QueryRows& sQ, const RowsOf& gQ, const RowLayout& layout) {
     if constexpr (!kKeepsQueries) {
       constexpr int kOctets = kWidth / 8;
 #pragma unroll 1
       for (int n = lane(); n < kTiling.warp_rows * kOctets; n += kWarp) {
         const int row = first_row() + n / kOctets;
-        sQ.octet(row, n % kOctets) = gathered(q_row(row), n % kOctets * 8, layout);
+        sQ.octet(row, n % kOctets) = gathered(gQ(row), n % kOctets * 8, layout);
       }
       __syncwarp();
     }

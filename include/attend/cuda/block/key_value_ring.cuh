@@ -68,10 +68,11 @@ class KeyValueRing {
   // are counted.
   __device__ void begin_copy_of(int parity, int slot, int j) {
     const View<const T, 4>& tensor = parity == 0 ? tensors_.k : tensors_.v;
-    if (j < tiles_.end())
-      begin_copy<Engine::kThreads>(slots_[slot],
-                                   rows_from(tensor.inner(tile_.b, tile_.h_kv), j, tiles_.end()),
-                                   copied_layout(tensor));
+    if (j < tiles_.end()) {
+      const MatrixRows<const T> rows{tensor.address(tile_.b, tile_.h_kv, j), tensor.stride(2),
+                                     tiles_.end() - j};
+      begin_copy<Engine::kThreads>(slots_[slot], rows, copied_layout(tensor));
+    }
     cp_async_commit_group();
   }
 

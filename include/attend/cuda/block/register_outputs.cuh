@@ -97,11 +97,12 @@ class RegisterOutputs {
   template <class Scoring>
   __device__ void average(Output& rO, typename Engine::Tile& tile, const Scoring& scoring) const {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
-    const View<const T, 2> gV = tensors_.v.inner(rows_.tile.b, rows_.tile.h_kv);
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
       __syncthreads();  // the values before are done with
-      begin_copy<Engine::kThreads>(tile, rows_from(gV, j, length), copied_layout(tensors_.v));
+      const MatrixRows<const T> rows{tensors_.v.address(rows_.tile.b, rows_.tile.h_kv, j),
+                                     tensors_.v.stride(2), length - j};
+      begin_copy<Engine::kThreads>(tile, rows, copied_layout(tensors_.v));
       cp_async_commit_group();
       cp_async_wait_group<0>();
       __syncthreads();

@@ -78,4 +78,20 @@ struct TileRows {
   }
 };
 
+/// Where the rows of a tile begin in a tensor (b h i d).
+template <class Rows, class T>
+struct RowsInTensor {
+  const Rows& rows;
+  const View<const T, 4>& tensor;
+  int first = 0;
+
+  /// Those from the n-th on.
+  __device__ RowsInTensor from(int n) const { return {rows, tensor, first + n}; }
+  /// Where the n-th begins; null if there is none.
+  __device__ const T* operator()(int n) const {
+    const Index at = rows.index(first + n);
+    return rows.exists(first + n) ? tensor.address(at.b, at.h, at.i) : nullptr;
+  }
+};
+
 }  // namespace attend::cuda

@@ -42,12 +42,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
-  const RowLayout q_layout = copied_layout(tensors.q);
-  const auto q_row = [&](int n) -> const T* {
-    const Index at = shared.rows.index(n);
-    return shared.rows.exists(n) ? tensors.q.address(at.b, at.h, at.i) : nullptr;
-  };
-  begin_copy<Engine::kThreads>(shared.q, q_row, q_layout);
+  const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
+  begin_copy<Engine::kThreads>(shared.q, gQ, copied_layout(tensors.q));
   cp_async_commit_group();
 
   const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
@@ -71,7 +67,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     }
     for (int j = begin; j < tiles.end(); j = tiles.after(j)) {
       typename Engine::Weights rP;
-      ScoreBits allowed = Scoring::kAll;
+      typename Scoring::Bits allowed = Scoring::kAll;
       const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
       const bool sees = warp_keys.touch(j, kTileColumns) && kept != Coverage::none;
       const auto is_allowed = [&](int r, int c) { return Scoring::is_set(allowed, r, c); };
@@ -95,7 +91,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       if (sees && !select) Engine::add_products(rO, rP, sV);
       if (sees && select) {
         Engine::add_selected(rO, rP, is_allowed, sV, shared.q);
-        Engine::restore_queries(shared.q, q_row, q_layout);
+        Engine::restore_queries(shared.q, gQ, copied_layout(tensors.q));
       }
     }
     cp_async_wait_group<0>();

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../arch/cp_async.cuh"
+#include "../arch/opaque.cuh"
 #include "../arch/shared_memory.cuh"
 #include "half_tile.cuh"
 #include "rows.cuh"
@@ -26,16 +27,18 @@ ATTEND_HD inline RowLayout copied_layout(const View<const T, 4>& tensor) {
 template <class T>
 __device__ inline Octet<T> gathered(const T* row, int column, const RowLayout& layout) {
   Octet<T> octet{};
+  column = opaque(column);
   for (int x = 0; x < 8; ++x)
     if (row != nullptr && column + x < layout.columns)
       octet.at[x] = row[(column + x) * layout.stride];
   return octet;
 }
 
-/// Begins to fill a tile with the rows that `row_of` points to; what lies outside is 0. Rows that
-/// can't be copied by octets are there at once (after a barrier, as all that is written).
-template <int Threads, class T, int Rows, int Columns, class RowOf>
-__device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, RowOf row_of,
+/// Begins to fill a tile with rows: `rows(n)` is where the n-th begins, null if there is none, and
+/// `rows.from(n)` are those from the n-th on. What lies outside is 0. Rows that can't be copied by
+/// octets are there at once (after a barrier, as all that is written).
+template <int Threads, class T, int Rows, int Columns, class RowsOf>
+__device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, const RowsOf& rows,
                            const RowLayout& layout) {
   constexpr int kOctets = Columns / 8;
   constexpr int kRowsAtOnce = Threads / kOctets;
@@ -43,13 +46,14 @@ __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, RowOf row_of,
   static_assert(kRowsAtOnce % 8 == 0 || 8 % kRowsAtOnce == 0, "the swizzle goes by eight rows");
   const int first = static_cast<int>(threadIdx.x) / kOctets;
   const int c = static_cast<int>(threadIdx.x) % kOctets;  // a thread's octets: one below the other
+  const RowsOf below = rows.from(first);
   if (layout.access == Access::octets) {
     const std::int64_t left = layout.columns - 8 * c;
     const int bytes = left <= 0 ? 0 : left >= 8 ? 16 : static_cast<int>(left) * 2;
     const std::uint32_t to = shared_address(&tile.octet(first, c));
 #pragma unroll
     for (int n = 0; n < Rows; n += kRowsAtOnce) {
-      const T* const row = row_of(first + n);
+      const T* const row = below(n);
       const bool there = row != nullptr && bytes > 0;
       cp_async_16((to ^ static_cast<std::uint32_t>(n % 8 * 16)) +
                       static_cast<std::uint32_t>(n * Columns * 2),
@@ -58,7 +62,7 @@ __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, RowOf row_of,
   } else {
 #pragma unroll 1
     for (int n = 0; n < Rows; n += kRowsAtOnce)
-      tile.octet(first + n, c) = gathered(row_of(first + n), 8 * c, layout);
+      tile.octet(first + n, c) = gathered(below(n), 8 * c, layout);
   }
 }
 

@@ -29,6 +29,19 @@ ATTEND_HD inline RowLayout row_layout(const View<const T, 4>& tensor) {
   return {tensor.extent(3), tensor.stride(3), aligned ? Access::octets : Access::elements};
 }
 
+/// Rows one below the other.
+template <class T>
+struct MatrixRows {
+  T* first;             ///< where the first one begins
+  std::int64_t stride;  ///< elements between them
+  int count;            ///< how many there are; may be negative: none
+
+  /// Those from the n-th on.
+  __device__ MatrixRows from(int n) const { return {first + n * stride, stride, count - n}; }
+  /// Where the n-th begins; null if there are not so many.
+  __device__ T* operator()(int n) const { return n < count ? first + n * stride : nullptr; }
+};
+
 /// Rows `first` and following of a matrix, up to row `end`.
 template <class T>
 __device__ inline auto rows_from(const View<const T, 2>& matrix, std::int64_t first,
