@@ -1,0 +1,199 @@
+// Bugs planted in the flash kernels: each must be found, by the machine or by the result.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+
+#include "cuda/planted.hpp"
+
+namespace {
+
+using Half = Eigen::half;
+using Half4 = attend::Tensor<Half, 4>;
+
+Half4 random(int b, int h, int n, int d) {
+  Half4 tensor(b, h, n, d);
+  tensor.setRandom();
+  return tensor;
+}
+
+// NaN where the other is NaN, infinite where it is, else close.
+template <class A, class B>
+bool close(const A& a, const B& b) {
+  if (a.size() != b.size()) return false;
+  for (Eigen::Index n = 0; n < a.size(); ++n) {
+    const float x = float(a.data()[n]), y = float(b.data()[n]);
+    if (x != y && !(std::isnan(x) && std::isnan(y)) && !(std::abs(x - y) < 1e-2f)) return false;
+  }
+  return true;
+}
+
+// The host's results are computed once.
+attend::Result<Half> on_the_host(const attend::Attend<Half>& attention, const Half4& q,
+                                 const Half4& k, const Half4& v, attend::Call<Half> call) {
+  call.rng = attend::Rng{1, 2};
+  return attention.forward(q, k, v, call);
+}
+
+bool right(const attend::Attend<Half>& attention, const Half4& q, const Half4& k, const Half4& v,
+           attend::Call<Half> call, const attend::Result<Half>& expected) {
+  call.rng = attend::Rng{1, 2};
+  call.path = attend::Path::flash;
+  const attend::cuda::Tensor<Half, 4> there_q(q), there_k(k), there_v(v);
+  const auto result = attention.forward(there_q, there_k, there_v, call);
+  return close(result.out.host(), expected.out) && close(result.lse.host(), expected.lse);
+}
+
+// Dot products as scores. The first 128 queries see no key, and the last one alone sees NaN; tiles
+// go once around the ring.
+bool products_are_right() {
+  static const Half4 q = random(1, 1, 300, 40), k = random(1, 1, 170, 40), v = [] {
+    Half4 values = random(1, 1, 170, 48);
+    values(0, 0, 169, 3) = Half(NAN);
+    return values;
+  }();
+  static const attend::Attend<Half> attention{{.flash = true}};
+  const attend::Call<Half> call{.causal = attend::Causal::bottom_right};
+  static const auto expected = on_the_host(attention, q, k, v, call);
+  return right(attention, q, k, v, call, expected);
+}
+
+// Everything at once. Two heads share keys; what is masked is NaN.
+bool any_variant_is_right() {
+  static const Half4 q = random(1, 2, 40, 64), k = random(1, 1, 104, 64), v = [] {
+    Half4 values = random(1, 1, 104, 64);
+    values(0, 0, 5, 3) = Half(NAN);
+    return values;
+  }();
+  static const auto mask = [] {
+    attend::Tensor<bool, 4> keeps(1, 1, 40, 104);
+    for (Eigen::Index n = 0; n < keeps.size(); ++n) keeps.data()[n] = n % 104 != 5 && n % 7 != 3;
+    return keeps;
+  }();
+  static const auto bias = [] {
+    attend::Tensor<float, 4> values(1, 2, 1, 104);
+    values.setRandom();
+    values(0, 1, 0, 9) = -INFINITY;
+    return values;
+  }();
+  static const auto slopes = [] {
+    attend::Tensor<float, 1> values(2);
+    values.setValues({0.1f, 0.02f});
+    return values;
+  }();
+  static const attend::Attend<Half> attention{{.dropout = 0.2, .flash = true}};
+  attend::Call<Half> call{.softcap = 2,
+                          .bias = bias,
+                          .alibi = slopes,
+                          .mask = mask,
+                          .causal = attend::Causal::bottom_right,
+                          .sink = slopes};
+  static const auto expected = on_the_host(attention, q, k, v, call);
+  const attend::cuda::Tensor<bool, 4> there_mask(mask);
+  const attend::cuda::Tensor<float, 4> there_bias(bias);
+  const attend::cuda::Tensor<float, 1> there_slopes(slopes);
+  call.bias = there_bias, call.alibi = there_slopes, call.mask = there_mask;
+  call.sink = there_slopes;
+  return right(attention, q, k, v, call, expected);
+}
+
+// Parts of the keys, merged.
+bool split_keys_are_right() {
+  static const Half4 q = random(1, 1, 1, 40), k = random(1, 1, 2100, 40),
+                     v = random(1, 1, 2100, 16);
+  static const attend::Attend<Half> attention{{.flash = true}};
+  static const auto expected = on_the_host(attention, q, k, v, {});
+  return right(attention, q, k, v, {}, expected);
+}
+
+using planted::Mutant;
+class ProductsMutants : public planted::Mutants {};
+class AnyVariantMutants : public planted::Mutants {};
+class MergeMutants : public planted::Mutants {};
+
+TEST_P(ProductsMutants, AreCaught) { expect_caught(products_are_right); }
+TEST_P(AnyVariantMutants, AreCaught) { expect_caught(any_variant_is_right); }
+TEST_P(MergeMutants, AreCaught) { expect_caught(split_keys_are_right); }
+
+constexpr const char* kProducts =
+    "5flash.*3F16ELi64ELNS0_11FlashScoresE0EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
+constexpr const char* kAny =
+    "5flash.*3F16ELi64ELNS0_11FlashScoresE1EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
+constexpr const char* kMerge = "12merge_splitsINS_3F16E";
+constexpr const char* kBarrier = "bar\\.sync[^;]*;";
+constexpr const char* kWait = "cp\\.async\\.wait_group (\\d);";
+constexpr const char* kFour = "\\{(%r\\d+),(%r\\d+),(%r\\d+),(%r\\d+)\\}";
+constexpr const char* kXor = "xor\\.b32 +\t?(%r\\d+), (%r\\d+), ";
+
+std::string name_of(const ::testing::TestParamInfo<Mutant>& info) { return info.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(
+    Flash, ProductsMutants,
+    ::testing::Values(
+        Mutant{"tile_barrier", kProducts, kBarrier, 0, ""},
+        Mutant{"rows_barrier", kProducts, kBarrier, 1, ""},
+        Mutant{"queries_barrier", kProducts, kBarrier, 2, ""},
+        Mutant{"keys_barrier", kProducts, kBarrier, 3, ""},
+        Mutant{"values_barrier", kProducts, kBarrier, 4, ""},
+        Mutant{"queries_not_waited_for", kProducts, kWait, 0, ""},
+        Mutant{"keys_waited_for_too_little", kProducts, kWait, 1, "cp.async.wait_group 3;"},
+        Mutant{"values_waited_for_too_little", kProducts, kWait, 2, "cp.async.wait_group 3;"},
+        Mutant{"exit_without_waiting", kProducts, kWait, 3, ""},
+        Mutant{"queries_no_group", kProducts, "cp\\.async\\.commit_group;", 0, ""},
+        Mutant{"keys_no_group", kProducts, "cp\\.async\\.commit_group;", 4, ""},
+        Mutant{"tile_of_keys_not_copied", kProducts, "cp\\.async\\.cg[^;]*;", 8, ""},
+        Mutant{"past_the_head_dim", kProducts, "(cp\\.async\\.cg.*), %r\\d+;", 12, "$1, 16;"},
+        Mutant{"ring_too_long", kProducts, "(setp\\.eq\\.s32.*), 4;", 0, "$1, 5;"},
+        Mutant{"queries_swizzle", kProducts, std::string(kXor) + "32;", 0, "xor.b32 $1, $2, 16;"},
+        Mutant{"keys_swizzle", kProducts, std::string(kXor) + "32;", 1, "xor.b32 $1, $2, 16;"},
+        Mutant{"values_swizzle", kProducts, std::string(kXor) + "64;", 2, "xor.b32 $1, $2, 96;"},
+        Mutant{"keys_fragments_swapped", kProducts, std::string("(ldmatrix.*shared.b16 )") + kFour,
+               9, "$1{$2,$4,$3,$5}"},
+        Mutant{"values_not_transposed", kProducts, "ldmatrix(.*)\\.trans", 0, "ldmatrix$1"},
+        Mutant{"score_left_out", kProducts, "mma\\.sync[^;]*;", 3, ""},
+        Mutant{"weights_swapped", kProducts, std::string("(mma\\.sync.*), ") + kFour, 70,
+               "$1, {$3,$2,$4,$5}"},
+        Mutant{"mask_off_by_one", kProducts, "(min\\.s32 .*), 2;", 0, "$1, 1;"},
+        Mutant{"mask_of_other_octet", kProducts, "(and\\.b32 .*), 30;", 2, "$1, 28;"},
+        Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 6, "$1, 128;"},
+        Mutant{"scale", kProducts, "(mul\\.f32 .*), 0f3FB8AA3B;", 0, "$1, 0f3F800000;"},
+        Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 0, "shfl.sync.idx"},
+        Mutant{"exp", kProducts, "ex2\\.approx\\.ftz", 1, "rcp.approx.ftz"},
+        Mutant{"no_rescaling", kProducts, "vote\\.sync\\.any\\.pred([^,]*),[^,]*, (%r\\d+);", 0,
+               "setp.ne.u32$1, $2, $2;"},
+        Mutant{"sum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 8, "shfl.sync.idx"},
+        Mutant{"values_not_looked_at", kProducts, "bar\\.red\\.or", 1, "bar.red.and"},
+        Mutant{"outputs_warp_barrier", kProducts, "bar\\.warp\\.sync[^;]*;", 4, ""}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(
+    Flash, AnyVariantMutants,
+    ::testing::Values(
+        Mutant{"keys_barrier", kAny, kBarrier, 2, ""},
+        Mutant{"values_barrier", kAny, kBarrier, 3, ""},
+        Mutant{"queries_fragments_swapped", kAny, std::string("(ldmatrix.*shared.b16 )") + kFour, 0,
+               "$1{$3,$2,$4,$5}"},
+        Mutant{"mask_of_other_keys", kAny, "(ld\\.global\\.v2\\.u8.*)\\+8\\]", 0, "$1+10]"},
+        Mutant{"bias_of_other_keys", kAny, "(ld\\.global\\.v2\\.f32.*)\\+32\\]", 0, "$1+40]"},
+        Mutant{"cap", kAny, "ex2\\.approx\\.ftz", 0, "rcp.approx.ftz"},
+        Mutant{"dropout_of_neighbour", kAny, "shfl\\.sync\\.bfly", 8, "shfl.sync.idx"},
+        Mutant{"dropout_threshold", kAny, "setp\\.le\\.u64", 0, "setp.gt.u64"},
+        Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 0, ""}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(Flash, MergeMutants,
+                         ::testing::Values(Mutant{"part_not_rescaled", kMerge, "ex2\\.approx\\.ftz",
+                                                  0, "rcp.approx.ftz"},
+                                           Mutant{"part_not_added", kMerge,
+                                                  "fma\\.rn\\.f32 +\t?(%f\\d+), [^;]*;", 0,
+                                                  "mov.f32 $1, 0f00000000;"}),
+                         name_of);
+
+TEST(NoFlashMutant, IsRight) {
+  EXPECT_TRUE(products_are_right());
+  EXPECT_TRUE(any_variant_is_right());
+  EXPECT_TRUE(split_keys_are_right());
+}
+
+}  // namespace
