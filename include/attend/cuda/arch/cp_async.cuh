@@ -27,6 +27,20 @@ __device__ inline void cp_async_16(std::uint32_t to, const void* from, int bytes
 #endif
 }
 
+/// cp.async.cg.shared.global, 16 bytes: 0 unless they are `there`, and then memory is not read.
+__device__ inline void cp_async_16_or_zero(std::uint32_t to, const void* from, bool there) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile(
+      "{.reg .pred ignored; setp.eq.u32 ignored, %2, 0;"
+      " cp.async.cg.shared.global [%0], [%1], 16, ignored;}"
+      :
+      : "r"(to), "l"(__cvta_generic_to_global(from)), "r"(static_cast<int>(there))
+      : "memory");
+#else
+  __trap();
+#endif
+}
+
 /// cp.async.commit_group: what was begun since the last one is a group.
 __device__ inline void cp_async_commit_group() {
 #if __CUDA_ARCH__ >= 800

@@ -143,7 +143,6 @@ struct FlashEngine {
   static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
                                       const Tile& sV, QueryRows& sP) {
     const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
-    __syncwarp();
     each_weight([&](int k, int m, int x, int r, int c) {
       T* const two = &sP.octet(row + 8 * r, c / 2).at[2 * t];
       const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});
@@ -172,7 +171,8 @@ struct FlashEngine {
 #pragma unroll 1
       for (int n = lane(); n < kTiling.warp_rows * kOctets; n += kWarp) {
         const int row = first_row() + n / kOctets;
-        sQ.octet(row, n % kOctets) = gathered(gQ(row), n % kOctets * 8, layout);
+        sQ.octet(row, n % kOctets) =
+            gathered(gQ.exists(row) ? gQ.address(row) : nullptr, n % kOctets * 8, layout);
       }
       __syncwarp();
     }

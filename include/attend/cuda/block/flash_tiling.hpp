@@ -44,7 +44,7 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
     {256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {64, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
+    {64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
     {128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
     {256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
 };

@@ -11,6 +11,32 @@
 
 namespace attend::cuda {
 
+/// The keys or values of a block's head.
+template <class T>
+struct HeadRows {
+  const T* first;       ///< where row 0 begins
+  std::int64_t stride;  ///< elements between rows
+  RowLayout layout;
+
+  /// Rows j and following, up to row `end`.
+  __device__ MatrixRows<const T> rows(int j, int end) const {
+    return {first + j * stride, stride, end - j};
+  }
+};
+
+/// Both, in shared memory: registers are short, and address arithmetic is long.
+template <class T>
+struct KeyValueRows {
+  HeadRows<T> k, v;
+
+  /// Looks them up. They are there after a barrier.
+  __device__ void find(const ForwardTensors<T>& tensors, const QueryTile& tile) {
+    if (threadIdx.x != 0) return;
+    k = {tensors.k.address(tile.b, tile.h_kv), tensors.k.stride(2), row_layout(tensors.k)};
+    v = {tensors.v.address(tile.b, tile.h_kv), tensors.v.stride(2), row_layout(tensors.v)};
+  }
+};
+
 /// Tiles come in the order K0 V0 K1 V1 ..., each into the slot after the one before. While one is
 /// used, up to `slots` - 1 others are on their way; one barrier per tile says both that it is there
 /// for all threads and that all are done with the one before, into whose slot the next copy goes.
@@ -21,11 +47,10 @@ class KeyValueRing {
   using Tile = typename Engine::Tile;
   static constexpr int kSlots = Engine::kTiling.slots;
 
-  /// Of the tiles of keys that a block goes through. What is in shared memory is looked up there,
-  /// as it is needed: registers are short.
-  __device__ KeyValueRing(Tile (&slots)[kSlots], const ForwardTensors<T>& tensors,
-                          const QueryTile& tile, const KeyTiles<Engine, V>& tiles)
-      : slots_(slots), tensors_(tensors), tile_(tile), tiles_(tiles) {}
+  /// Of the tiles of keys that a block goes through.
+  __device__ KeyValueRing(Tile (&slots)[kSlots], const KeyValueRows<T>& rows,
+                          const KeyTiles<Engine, V>& tiles)
+      : slots_(slots), rows_(rows), tiles_(tiles) {}
 
   /// Begins with the first tiles, of keys `first` and following. No thread may be using the slots
   /// any more.
@@ -67,18 +92,14 @@ class KeyValueRing {
   // Of keys (parity 0) or values j and following. Where there are none the group is empty: groups
   // are counted.
   __device__ void begin_copy_of(int parity, int slot, int j) {
-    const View<const T, 4>& tensor = parity == 0 ? tensors_.k : tensors_.v;
-    if (j < tiles_.end()) {
-      const MatrixRows<const T> rows{tensor.address(tile_.b, tile_.h_kv, j), tensor.stride(2),
-                                     tiles_.end() - j};
-      begin_copy<Engine::kThreads>(slots_[slot], rows, copied_layout(tensor));
-    }
+    const HeadRows<T>& head = parity == 0 ? rows_.k : rows_.v;
+    if (j < tiles_.end())
+      begin_copy<Engine::kThreads>(slots_[slot], head.rows(j, tiles_.end()), head.layout);
     cp_async_commit_group();
   }
 
   Tile (&slots_)[kSlots];
-  const ForwardTensors<T>& tensors_;
-  const QueryTile& tile_;
+  const KeyValueRows<T>& rows_;
   const KeyTiles<Engine, V>& tiles_;
   int used_ = 0;  // slot of the tile in use
 };

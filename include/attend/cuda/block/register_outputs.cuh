@@ -6,6 +6,7 @@
 #include "../arch/convert.cuh"
 #include "../arch/opaque.cuh"
 #include "../tile/async_copy.cuh"
+#include "key_value_ring.cuh"
 #include "online_softmax.cuh"
 #include "register_scoring.cuh"
 #include "register_sums.cuh"
@@ -93,16 +94,15 @@ class RegisterOutputs {
   }
 
   /// Replaces outputs by the mean of all values (below the key length), for rows without any
-  /// allowed key. `tile` is for values.
+  /// allowed key. `tile` is for values, which are `v`'s.
   template <class Scoring>
-  __device__ void average(Output& rO, typename Engine::Tile& tile, const Scoring& scoring) const {
+  __device__ void average(Output& rO, typename Engine::Tile& tile, const HeadRows<T>& v,
+                          const Scoring& scoring) const {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
       __syncthreads();  // the values before are done with
-      const MatrixRows<const T> rows{tensors_.v.address(rows_.tile.b, rows_.tile.h_kv, j),
-                                     tensors_.v.stride(2), length - j};
-      begin_copy<Engine::kThreads>(tile, rows, copied_layout(tensors_.v));
+      begin_copy<Engine::kThreads>(tile, v.rows(j, length), v.layout);
       cp_async_commit_group();
       cp_async_wait_group<0>();
       __syncthreads();
@@ -135,7 +135,7 @@ class RegisterOutputs {
             packed(rO[r][c], rO[r][c + 1], T{});
     __syncwarp();
 
-    const RowLayout layout = copied_layout(View<const T, 4>(tensors_.out));
+    const RowLayout layout = row_layout(View<const T, 4>(tensors_.out));
 #pragma unroll 1
     for (int n = lane(); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
       const int from = Engine::first_row() + n / kOctets, column = n % kOctets * 8;

@@ -59,6 +59,14 @@ class RegisterScoring {
     each([&](int r, int c) { rP[r][c] = is_set(kept, r, c) ? rP[r][c] : 0; });
   }
 
+  /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said.
+  __device__ bool is_allowed(Bits bits, int first, int r, int c) const {
+    if constexpr (Engine::kScores == FlashScores::any) return is_set(bits, r, c);
+    const TileRow row = rows_.row[Engine::row(r)];  // rarely asked, so that bits need not be kept
+    const int key = first + Engine::column(c);
+    return row.begin <= key && key < row.end;
+  }
+
   /// Whether the bit of row r's column c is set.
   static __device__ bool is_set(Bits bits, int r, int c) {
     return (bits >> (r * kColumns + c) & 1) != 0;

@@ -87,10 +87,12 @@ struct RowsInTensor {
 
   /// Those from the n-th on.
   __device__ RowsInTensor from(int n) const { return {rows, tensor, first + n}; }
-  /// Where the n-th begins; null if there is none.
-  __device__ const T* operator()(int n) const {
+  /// Whether there is an n-th.
+  __device__ bool exists(int n) const { return rows.exists(first + n); }
+  /// Where it begins.
+  __device__ const T* address(int n) const {
     const Index at = rows.index(first + n);
-    return rows.exists(first + n) ? tensor.address(at.b, at.h, at.i) : nullptr;
+    return tensor.data() + tensor.offset(at.b, at.h, at.i);
   }
 };
 

@@ -22,9 +22,10 @@ namespace attend::cuda {
 /// Shared memory of a block.
 template <class Engine>
 struct FlashShared {
-  typename Engine::QueryRows q;                       ///< queries; outputs in the end
-  typename Engine::Tile ring[Engine::kTiling.slots];  ///< keys and values
-  typename Engine::Rows rows;                         ///< what is known of them
+  typename Engine::QueryRows q;                        ///< queries; outputs in the end
+  typename Engine::Tile ring[Engine::kTiling.slots];   ///< keys and values
+  typename Engine::Rows rows;                          ///< what is known of queries
+  KeyValueRows<typename Engine::Element> keys_values;  ///< and of keys and values
 };
 
 /// One block per tile of queries and part of the keys.
@@ -39,15 +40,16 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
   shared.rows.find(problem, variant, results.split);
+  shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
   const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
-  begin_copy<Engine::kThreads>(shared.q, gQ, copied_layout(tensors.q));
+  begin_copy<Engine::kThreads>(shared.q, gQ, row_layout(tensors.q));
   cp_async_commit_group();
 
   const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
-  KeyValueRing<Engine, V> ring(shared.ring, tensors, shared.rows.tile, tiles);
+  KeyValueRing<Engine, V> ring(shared.ring, shared.keys_values, tiles);
   const Scoring scoring(problem, variant, shared.rows);
   typename Engine::Queries rQ(shared.q);
   typename Engine::Output rO;
@@ -70,7 +72,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       typename Scoring::Bits allowed = Scoring::kAll;
       const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
       const bool sees = warp_keys.touch(j, kTileColumns) && kept != Coverage::none;
-      const auto is_allowed = [&](int r, int c) { return Scoring::is_set(allowed, r, c); };
+      const auto is_allowed = [&](int r, int c) { return scoring.is_allowed(allowed, j, r, c); };
 
       const auto& sK = ring.keys(j);
       if (sees) {
@@ -91,7 +93,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       if (sees && !select) Engine::add_products(rO, rP, sV);
       if (sees && select) {
         Engine::add_selected(rO, rP, is_allowed, sV, shared.q);
-        Engine::restore_queries(shared.q, gQ, copied_layout(tensors.q));
+        Engine::restore_queries(shared.q, gQ, row_layout(tensors.q));
       }
     }
     cp_async_wait_group<0>();
@@ -104,7 +106,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   if (results.split.count > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;
-  outputs.average(rO, shared.ring[0], scoring);
+  outputs.average(rO, shared.ring[0], shared.keys_values.v, scoring);
   outputs.store(rO, shared.q, empty);
 }
 

@@ -38,8 +38,10 @@ struct MatrixRows {
 
   /// Those from the n-th on.
   __device__ MatrixRows from(int n) const { return {first + n * stride, stride, count - n}; }
-  /// Where the n-th begins; null if there are not so many.
-  __device__ T* operator()(int n) const { return n < count ? first + n * stride : nullptr; }
+  /// Whether there are so many.
+  __device__ bool exists(int n) const { return n < count; }
+  /// Where the n-th begins.
+  __device__ T* address(int n) const { return first + n * stride; }
 };
 
 /// Rows `first` and following of a matrix, up to row `end`.
