@@ -169,7 +169,7 @@ struct FlashEngine {
     if constexpr (!kKeepsQueries) {
       constexpr int kOctets = kWidth / 8;
 #pragma unroll 1
-      for (int n = lane(); n < kTiling.warp_rows * kOctets; n += kWarp) {
+      for (int n = opaque(lane()); n < kTiling.warp_rows * kOctets; n += kWarp) {
         const int row = first_row() + n / kOctets;
         sQ.octet(row, n % kOctets) =
             gathered(gQ.exists(row) ? gQ.address(row) : nullptr, n % kOctets * 8, layout);

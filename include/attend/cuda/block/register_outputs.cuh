@@ -137,7 +137,7 @@ class RegisterOutputs {
 
     const RowLayout layout = row_layout(View<const T, 4>(tensors_.out));
 #pragma unroll 1
-    for (int n = lane(); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
+    for (int n = opaque(lane()); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
       const int from = Engine::first_row() + n / kOctets, column = n % kOctets * 8;
       if (!rows_.exists(from) || (wanted >> n / kOctets & 1) == 0) continue;
       const Index at = rows_.index(from);
