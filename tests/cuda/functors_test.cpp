@@ -202,16 +202,22 @@ struct HalfFunctors : ::testing::Test {
 };
 
 TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
-  attend::Tensor<bool, 4> mask(1, 1, 256, 256);
-  for (int i = 0; i < 256; ++i)
-    for (int j = 0; j < 256; ++j) mask(0, 0, i, j) = i / 128 == j / 128;
+  constexpr int kLength = 210;  // the last tiles are not whole
+  const Inputs<Half> in{1, 2, 1, kLength, kLength, 64, 64};
+  attend::Tensor<bool, 4> mask(1, 1, kLength, kLength);
+  attend::Tensor<std::int32_t, 2> ids(1, kLength);
+  for (int i = 0; i < kLength; ++i) {
+    ids(0, i) = i / 77;
+    for (int j = 0; j < kLength; ++j) mask(0, 0, i, j) = i / 77 == j / 77;
+  }
+  const OnDevice<std::int32_t, 2> there_ids(ids);
   const attend::Attend<float> host;
   const attend::Tensor<float, 4> q = in.q.cast<float>(), k = in.k.cast<float>(),
                                  v = in.v.cast<float>(), grad_out = in.grad_out.cast<float>();
   const attend::Call<float> built_in{.softcap = 2, .mask = mask};
   const auto expected = host.forward(q, k, v, built_in);
   const auto gradients = host.backward(grad_out, expected, q, k, v, built_in);
-  const auto mods = functors::softcap_in_documents(2, there(two));
+  const auto mods = functors::softcap_in_documents(2, there(there_ids));
   for (const Path path : kPaths) {
     SCOPED_TRACE(attend::name(path));
     const auto result = attention.forward(in.there_q, in.there_k, in.there_v, {.path = path}, mods);
