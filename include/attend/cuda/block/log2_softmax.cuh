@@ -15,6 +15,10 @@ namespace attend::cuda {
 /// log2 of e.
 inline constexpr float kLog2E = 1.44269504f;
 
+/// An exponent below this is rounded by less than 2^-14, which a weight can bear: the difference of
+/// a greater one and a product that was not rounded may be anything.
+inline constexpr float kExactExponent = 1024;
+
 /// The states of an engine's rows, in its threads: each of the lanes that share a row has the row's
 /// maximum and a part of its sum. Scores are logits divided by `scale`, which is positive.
 template <class Engine>
@@ -47,7 +51,7 @@ class Log2Softmax {
       max_[r] = top;
       sum_[r] *= factors[r];
       const float top_exponent = top * to_exponent_;
-      if (fabsf(top_exponent) < kInfinity<float>) {
+      if (fabsf(top_exponent) < kExactExponent) {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c)
           rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -top_exponent));

@@ -13,29 +13,21 @@ namespace attend::cuda {
 /// values.
 enum class Factor { keys, values };
 
-/// The forward pass' engine, and room for a second tile of scores: 64 x 64, 64 columns of
-/// gradients.
+/// The forward pass' engine: 64 x 64, 64 columns of gradients.
 template <class T>
 struct ScalarGradientEngine : ScalarEngine<T, 64> {
   using Base = ScalarEngine<T, 64>;
-  using typename Base::Output, typename Base::Real, typename Base::Scores;
+  using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
-  /// Shared memory.
-  struct Shared {
-    typename Base::Shared base;
-    ScalarTile<Real, Base::kTileRows, Base::kTileColumns> staged;  ///< gradients of scores
-  };
-  /// A tile where scores are looked at one by one: 0 for scores, 1 for their gradients.
-  static __device__ auto& staged(Shared& shared, int n) {
-    return n == 0 ? shared.base.staged : shared.staged;
-  }
+  /// A tile where scores are looked at one by one.
+  static __device__ auto& staged(Shared& shared) { return shared.staged; }
 
   /// rS = A B^T for the rows that `a_row` and `b_row` point to. Columns are loaded anew later.
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
                                         const RowLayout& b_layout, bool) {
-    Base::dot_products(rS, shared.base, a_row, a_layout, b_row, b_layout, false);
+    Base::dot_products(rS, shared, a_row, a_layout, b_row, b_layout, false);
     return Values::any;
   }
 
@@ -43,7 +35,7 @@ struct ScalarGradientEngine : ScalarEngine<T, 64> {
   template <class BRow>
   static __device__ void add_weighted(Output& rO, const Scores& rP, Shared& shared, Factor, Values,
                                       BRow b_row, const RowLayout& layout, std::int64_t column) {
-    Base::add_weighted_values(rO, rP, shared.base, b_row, layout, column);
+    Base::add_weighted_values(rO, rP, shared, b_row, layout, column);
   }
 };
 

@@ -34,10 +34,10 @@ struct TensorCoreGradientEngine : TensorCorePart {
   /// Shared memory.
   struct Shared {
     Tiles tiles[2];  ///< by `Factor`
-    ScalarTile<Real, kTileRows, kTileColumns> staged[2];
+    ScalarTile<Real, kTileRows, kTileColumns> staged;
   };
-  /// A tile where scores are looked at one by one: 0 for scores, 1 for their gradients.
-  static __device__ auto& staged(Shared& shared, int n) { return shared.staged[n]; }
+  /// A tile where scores are looked at one by one.
+  static __device__ auto& staged(Shared& shared) { return shared.staged; }
 
   /// rS = A B^T for the rows that `a_row` and `b_row` point to; whether all of B is finite. The
   /// product of keys comes first. `a_there`: A's tile is that of the call before, and whole.
@@ -75,7 +75,7 @@ struct TensorCoreGradientEngine : TensorCorePart {
     if (values == Values::finite) {
       add_products(rO, rP, sB, T{});
     } else {
-      add_selected(rO, rP, shared.staged[0], sB);
+      add_selected(rO, rP, shared.staged, sB);
     }
   }
 };

@@ -23,6 +23,14 @@ struct GradientShared {
   typename Engine::Shared engine;
 };
 
+/// Shared memory of a block of `key_gradients`. Of queries there are two tiles, in turn: one is
+/// filled while threads may still read the other.
+template <class Engine, class V>
+struct KeyGradientShared : GradientShared<Engine, V, 2 * Engine::kTileColumns> {
+  typename SeeingQueries<V>::Sought keys;
+  std::int64_t column;  ///< first column of the gradients
+};
+
 /// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
 inline constexpr int kGradientBlocks = 2;
 
@@ -74,57 +82,55 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
-  // Of queries there are two tiles, in turn: one is filled while threads may still read the other.
-  auto& shared = dynamic_shared<GradientShared<Engine, V, 2 * kColumns>>();
+  auto& shared = dynamic_shared<KeyGradientShared<Engine, V>>();
   const BackwardTensors<T>& t = call.tensors;
 
-  const std::int64_t width =
-      problem.head_dim > problem.head_dim_v ? problem.head_dim : problem.head_dim_v;
-  const GradientBlock block(problem.heads_kv, (problem.len_k + kRows - 1) / kRows, width,
-                            Engine::kWidth);
-  const std::int64_t j = block.tile * kRows;
-  const std::int64_t end = j + kRows < problem.len_k ? j + kRows : problem.len_k;
-  const auto gK = rows_from(t.k.inner(block.b, block.h), j);
-  const auto gV = rows_from(t.v.inner(block.b, block.h), j);
-  const bool every_tile = variant.empty_row == EmptyRow::uniform;
+  if (threadIdx.x == 0) {
+    const GradientBlock block(problem.heads_kv, (problem.len_k + kRows - 1) / kRows,
+                              max(problem.head_dim, problem.head_dim_v), Engine::kWidth);
+    const std::int64_t begin = block.tile * kRows;
+    shared.keys = {block.b, block.h, begin, min(begin + kRows, problem.len_k), kColumns};
+    shared.column = block.column;
+  }
+  __syncthreads();
+  const auto& own = shared.keys;
+  const auto gK = rows_from(t.k.inner(own.b, own.h_kv), own.begin);
+  const auto gV = rows_from(t.v.inner(own.b, own.h_kv), own.begin);
 
   typename Engine::Output rdK = {}, rdV = {};
   bool there = false;
   GradientRow<V>* sQueries = shared.queries;
-  const std::int64_t first_head = block.h * problem.group();
-  for (std::int64_t h = first_head; h < first_head + problem.group(); ++h)
-    for (std::int64_t i = 0; i < problem.len_q; i += kColumns) {
-      const HeadQueries queries{block.b, h};
-      const auto keys = queries.keys(problem, variant, i, kColumns);
-      const Coverage kept = queries.coverage(problem, variant, i, kColumns, j, end);
-      if ((!keys.touch(j, end) || kept == Coverage::none) && !every_tile) continue;
-      sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
-      queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, i);
-      const auto gQ = rows_from(t.q.inner(block.b, h), i);
-      const auto gdO = rows_from(t.grad_out.inner(block.b, h), i);
+  for (SeeingQueries<V> at(problem, variant, own); at.exists(); at = at.next()) {
+    const HeadQueries queries = at.head();
+    sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
+    queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, at.i);
+    const auto gQ = rows_from(t.q.inner(queries.b, queries.h), at.i);
+    const auto gdO = rows_from(t.grad_out.inner(queries.b, queries.h), at.i);
 
-      typename Engine::Scores rS, rG;
-      const Values of_q =
-          Engine::dot_products(rS, shared.engine, Factor::keys, gK, call.k, gQ, call.q, there);
-      const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
-                                                call.grad_out, there);
-      there = true;
-      tile_gradients<Engine, Queries::columns>(rS, rG, variant, call.scale, sQueries, j,
-                                               keys.cover(j, end) && kept == Coverage::all);
-      if (block.column < problem.head_dim_v)
-        Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
-                             block.column);
-      if (block.column < problem.head_dim)
-        Engine::add_weighted(rdK, rG, shared.engine, Factor::keys, of_q, gQ, call.q, block.column);
-    }
+    typename Engine::Scores rS, rG;
+    const Values of_q =
+        Engine::dot_products(rS, shared.engine, Factor::keys, gK, call.k, gQ, call.q, there);
+    const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
+                                              call.grad_out, there);
+    there = true;
+    const bool within =
+        at.keys().cover(own.begin, own.end) && at.coverage(own.begin, own.end) == Coverage::all;
+    tile_gradients<Engine, Queries::columns>(rS, rG, variant, call.scale, sQueries, own.begin,
+                                             within);
+    if (shared.column < problem.head_dim_v)
+      Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
+                           shared.column);
+    if (shared.column < problem.head_dim)
+      Engine::add_weighted(rdK, rG, shared.engine, Factor::keys, of_q, gQ, call.q, shared.column);
+  }
   const auto row_to = [&](const View<T, 4>& to) {
     return [&, to](int n) -> T* {
-      return j + n < end ? to.address(block.b, block.h, j + n) : nullptr;
+      return own.begin + n < own.end ? to.address(own.b, own.h_kv, own.begin + n) : nullptr;
     };
   };
-  store_gradient<Engine>(rdK, call.scale, block.column, problem.head_dim, t.dk.stride(3),
+  store_gradient<Engine>(rdK, call.scale, shared.column, problem.head_dim, t.dk.stride(3),
                          row_to(t.dk));
-  store_gradient<Engine>(rdV, 1, block.column, problem.head_dim_v, t.dv.stride(3), row_to(t.dv));
+  store_gradient<Engine>(rdV, 1, shared.column, problem.head_dim_v, t.dv.stride(3), row_to(t.dv));
 }
 
 /// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
@@ -183,7 +189,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
         }
       }
 
-  auto& sB = Engine::staged(shared.engine, 1);
+  auto& sB = Engine::staged(shared.engine);
   __syncthreads();
   for (int r = 0; r < Engine::kRows; ++r)
     for (int c = 0; c < Engine::kColumns; ++c) sB.at(Engine::row(r), Engine::column(c)) = rB[r][c];

@@ -65,7 +65,7 @@ void launch_gradient_engine(const Problem& problem, const V& variant,
                   {GradientBlock::count(
                        problem.batch, problem.heads_kv, tiles(problem.len_k, Engine::kTileRows),
                        std::max(problem.head_dim, problem.head_dim_v), Engine::kWidth),
-                   Engine::kThreads, sizeof(GradientShared<Engine, V, 2 * Engine::kTileColumns>)},
+                   Engine::kThreads, sizeof(KeyGradientShared<Engine, V>)},
                   stream, problem, variant, call);
   launch_gradient(
       "query_gradient", query_gradient<Engine, V>,

@@ -1,0 +1,61 @@
+// Logits of any size. Elements are small integers, so that dot products are exact and keys that tie
+// do so on every path.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+#include <random>
+
+namespace {
+
+using attend::Path;
+using Half = Eigen::half;
+using Host4 = attend::Tensor<Half, 4>;
+using Device4 = attend::cuda::Tensor<Half, 4>;
+
+Host4 integers(std::int64_t length, std::int64_t width, unsigned seed) {
+  std::mt19937 random(seed);
+  Host4 tensor(1, 2, length, width);
+  for (Eigen::Index n = 0; n < tensor.size(); ++n)
+    tensor.data()[n] = Half(static_cast<float>(random() % 7) - 3);
+  return tensor;
+}
+
+void expect_near(const Device4& there, const Host4& expected, const char* what) {
+  const Host4 host = there.host();
+  ASSERT_EQ(host.size(), expected.size());
+  for (Eigen::Index n = 0; n < host.size(); ++n) {
+    const float x = float(expected.data()[n]);
+    ASSERT_NEAR(float(host.data()[n]), x, 4e-3f * (1 + std::abs(x))) << what << " " << n;
+  }
+}
+
+TEST(Extremes, OfLogits) {
+  const Host4 q = integers(40, 24, 1), k = integers(150, 24, 2), v = integers(150, 16, 3),
+              grad_out = integers(40, 16, 4);
+  const Device4 there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
+  const attend::Attend<Half> attention{{.flash = true}};
+  for (const double scale : {1e2, -1e3, 1e7, 1e26, -1e26})
+    for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
+      if (path == Path::flash && attend::cuda::capability(0) < attend::kCapabilityA100) continue;
+      SCOPED_TRACE(attend::name(path) + std::string(", scale ") + std::to_string(scale));
+      const auto expected = attention.forward(q, k, v, {.scale = scale});
+      const auto result =
+          attention.forward(there_q, there_k, there_v, {.scale = scale, .path = path});
+      expect_near(result.out, expected.out, "out");
+      const auto lse = result.lse.host();
+      for (Eigen::Index n = 0; n < lse.size(); ++n) {
+        const float x = expected.lse.data()[n];
+        ASSERT_NEAR(lse.data()[n], x, 1e-6f * (1 + std::abs(x))) << "lse " << n;
+      }
+      if (std::abs(scale) > 1e20) continue;  // forward only
+      const auto expected_gradients =
+          attention.backward(grad_out, expected, q, k, v, {.scale = scale});
+      const auto gradients = attention.backward(there_grad_out, result, there_q, there_k, there_v,
+                                                {.scale = scale, .path = path});
+      expect_near(gradients.dv, expected_gradients.dv, "dv");
+    }
+}
+
+}  // namespace
