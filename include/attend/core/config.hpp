@@ -56,6 +56,10 @@
 #define ATTEND_TARGET_END ATTEND_PRAGMA(GCC diagnostic pop) ATTEND_PRAGMA(GCC pop_options)
 #endif
 
+/// A function compiled for a processor with these features, tuned as the rest of the program is,
+/// with all that can be inlined into it: code without a target of its own takes its caller's.
+#define ATTEND_TARGET(features) __attribute__((target(features), flatten))
+
 /// Everything that the host runs for elements of type T, as explicit instantiations: `linkage` is
 /// `template`, or `extern template` where another file has them. See cpu/instances.hpp.
 #define ATTEND_HOST_PATHS(linkage, T)                                                              \

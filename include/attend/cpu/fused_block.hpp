@@ -168,9 +168,9 @@ class FusedBlock {
     if (visibility != Visibility::all || seen < place.keys) excluded_ = true;
     place.keys = seen;
     if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
-    excluded_ = true;
-    const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
-    return any ? Visibility::some : Visibility::none;
+    const Coverage left = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
+    if (left != Coverage::all) excluded_ = true;
+    return narrowed(visibility, left);
   }
 
   void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,

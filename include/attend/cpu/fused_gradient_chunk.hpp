@@ -200,8 +200,7 @@ class FusedGradientChunk {
     const auto [visibility, seen] = fill_allowed(mask, place, kernels_.mask_words, s_.allowed);
     place.keys = seen;
     if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
-    const bool any = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
-    return any ? Visibility::some : Visibility::none;
+    return narrowed(visibility, call_.hooks.mask(call_.hooks.variant, place, s_.allowed));
   }
 
   void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,

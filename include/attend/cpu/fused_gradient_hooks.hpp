@@ -14,15 +14,59 @@
 
 namespace attend::cpu {
 
+/// Applies a variant's change of scores to a tile of which nothing is excluded, and multiplies
+/// `slopes` by its derivative.
+template <class V>
+void change_slopes(const V& v, const TilePlace& place, typename V::Real* scores,
+                   typename V::Real* slopes) {
+  using Real = typename V::Real;
+  for (std::int64_t n = 0; n < place.keys; ++n) {
+    for (int r = 0; r < place.rows; r += kLanesAtOnce) {
+      Real* const score = scores + n * place.width + r;
+      Real* const slope = slopes + n * place.width + r;
+      Real values[kLanesAtOnce], derivatives[kLanesAtOnce];  // no memory the function may read
+      for_each_index(place, r, n, [&](int lane, Index index) {
+        const Dual<Real> logit = v.score_mod(Dual<Real>{score[lane], 1}, index);
+        values[lane] = logit.value;
+        derivatives[lane] = logit.slope;
+      });
+      for_each_lane(place.rows - r, [&](int lane) {
+        score[lane] = values[lane];
+        slope[lane] *= derivatives[lane];
+      });
+    }
+  }
+}
+
+/// `FusedGradientHooks::score` of a variant.
+template <class V>
+void score_tile_gradient(const void* variant, const TilePlace& place, const std::uint32_t* allowed,
+                         typename V::Real* scores, typename V::Real* slopes) {
+  using Real = typename V::Real;
+  const V& v = *static_cast<const V*>(variant);
+  if (allowed == nullptr && !v.bias) return change_slopes(v, place, scores, slopes);
+  constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+  for (std::int64_t n = 0; n < place.keys; ++n) {
+    for (int r = 0; r < place.rows; ++r) {
+      const std::int64_t element = n * place.width + r;
+      const Index at = place.at(r, n);
+      if (allowed != nullptr && (allowed[place.word(r, n)] >> (n % 32) & 1) == 0) continue;
+      if (v.bias && v.bias(at.b, at.h, at.i, at.j) == kLowest) continue;
+      const Dual<Real> logit = v.score_mod(Dual<Real>{scores[element], 1}, at);
+      scores[element] = logit.value;
+      slopes[element] *= logit.slope;
+    }
+  }
+}
+
 /// Functions of one variant's backward pass.
 template <class T>
 struct FusedGradientHooks {
   /// Type of scores.
   using Real = RealOf<T>;
 
-  /// Clears the bits of keys that the user's mask excludes; false if it excludes the whole tile.
-  /// Null: no such mask.
-  bool (*mask)(const void* variant, const TilePlace& place, std::uint32_t* allowed) = nullptr;
+  /// As `FusedHooks::mask`.
+  Coverage (*mask)(const void* variant, TilePlace& place, std::uint32_t* allowed) = nullptr;
   /// Applies the user's change of scores to a tile (keys x width), and multiplies `slopes` by its
   /// derivative; null: no such change.
   void (*score)(const void* variant, const TilePlace& place, const std::uint32_t* allowed,
@@ -44,7 +88,6 @@ struct FusedGradientHooks {
 /// The table for a call, which it points to.
 template <class T, class V>
 FusedGradientHooks<T> fused_gradient_hooks(const BackwardCall<T, V>& call) {
-  using Real = RealOf<T>;
   using Call = BackwardCall<T, V>;
   FusedGradientHooks<T> hooks;
   hooks.mask = fused_hooks<T>(call.variant).mask;
@@ -59,24 +102,8 @@ FusedGradientHooks<T> fused_gradient_hooks(const BackwardCall<T, V>& call) {
   hooks.dv_row = [](const void* self, std::int64_t b, std::int64_t h_kv, std::int64_t j) {
     return ExactGradient<T, V>(*static_cast<const Call*>(self)).dv_row(b, h_kv, j);
   };
-  if constexpr (V::kHasScoreMod) {
-    hooks.score = [](const void* self, const TilePlace& place, const std::uint32_t* allowed,
-                     Real* scores, Real* slopes) {
-      const V& v = *static_cast<const V*>(self);
-      constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
-      for (std::int64_t n = 0; n < place.keys; ++n) {
-        for (int r = 0; r < place.rows; ++r) {
-          const std::int64_t element = n * place.width + r;
-          const Index at = place.at(r, n);
-          if (allowed != nullptr && (allowed[place.word(r, n)] >> (n % 32) & 1) == 0) continue;
-          if (v.bias && v.bias(at.b, at.h, at.i, at.j) == kLowest) continue;
-          const Dual<Real> logit = v.score_mod(Dual<Real>{scores[element], 1}, at);
-          scores[element] = logit.value;
-          slopes[element] *= logit.slope;
-        }
-      }
-    };
-  }
+  if constexpr (V::kHasScoreMod)
+    hooks.score = compiled_for<&score_tile_gradient<V>>(EngineOverride::engine());
   return hooks;
 }
 

@@ -21,6 +21,12 @@ enum class Visibility {
   all,   ///< every lane sees every key: no masking at all
 };
 
+/// What a tile's bits say after the user's mask, which left so much of them.
+constexpr Visibility narrowed(Visibility before, Coverage left) {
+  if (left == Coverage::all) return before;
+  return left == Coverage::none ? Visibility::none : Visibility::some;
+}
+
 /// The lowest `count` bits, none for count <= 0 and all from 32 on.
 constexpr std::uint32_t low_bits(std::int64_t count) {
   return count <= 0 ? 0 : count >= 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << count) - 1;

@@ -105,12 +105,11 @@ class FusedRows {
     TileBits bits{Visibility::all, place.keys};
     if (by_position || call_.variant.mask || call_.hooks.mask != nullptr)
       bits = fill_allowed(mask, place, call_.kernels.mask_words, allowed_.data());
-    if (bits.visibility == Visibility::none) return;
     place.keys = bits.keys;
-    if (call_.hooks.mask != nullptr) {
-      call_.hooks.mask(call_.hooks.variant, place, allowed_.data());
-      bits.visibility = Visibility::some;
-    }
+    if (call_.hooks.mask != nullptr && bits.visibility != Visibility::none)
+      bits.visibility =
+          narrowed(bits.visibility, call_.hooks.mask(call_.hooks.variant, place, allowed_.data()));
+    if (bits.visibility == Visibility::none) return;
     const std::int64_t h_kv = call_.problem.head_kv(head_[0]);
     const View<const T, 4>& k = call_.tensors.k;
     const View<const T, 4>& v = call_.tensors.v;

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "engines.hpp"
+
+/// @file
+/// Functions that each program brings along, compiled for the instructions of the engine that runs.
+
+namespace attend::cpu {
+
+/// A function compiled once for each set of instructions: copies that the compiler makes, by
+/// inlining it whole into functions that differ in nothing else.
+template <auto kFunction, class Pointer = decltype(kFunction)>
+struct Compiled;
+
+/// @copydoc Compiled
+template <auto kFunction, class Result, class... Arguments>
+struct Compiled<kFunction, Result (*)(Arguments...)> {
+#if defined(__x86_64__)
+  /// Beside the engine avx2.
+  ATTEND_TARGET("avx2,fma") static Result avx2(Arguments... arguments) {
+    return kFunction(arguments...);
+  }
+  /// Beside the engines of avx512's family.
+  ATTEND_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+  static Result avx512(Arguments... arguments) { return kFunction(arguments...); }
+#endif
+};
+
+/// The function as it is to run beside an engine.
+template <auto kFunction>
+auto compiled_for(Engine engine) {
+  switch (engine) {
+#if defined(__x86_64__)
+    case Engine::avx2:
+      return &Compiled<kFunction>::avx2;
+    case Engine::avx512:
+    case Engine::avx512_bf16:
+    case Engine::amx:
+      return &Compiled<kFunction>::avx512;
+#endif
+    default:
+      return kFunction;
+  }
+}
+
+}  // namespace attend::cpu
