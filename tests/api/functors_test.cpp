@@ -17,8 +17,9 @@ using Call = Attend<float>::Call;
 constexpr Path kPaths[] = {Path::math, Path::fused};
 
 struct Inputs {
-  Tensor4 q{2, 4, 40, 16}, k{2, 2, 70, 16}, v{2, 2, 70, 24}, grad_out{2, 4, 40, 24};
-  Inputs() {
+  Tensor4 q, k, v, grad_out;
+  explicit Inputs(std::int64_t len_q = 40, std::int64_t len_k = 70)
+      : q(2, 4, len_q, 16), k(2, 2, len_k, 16), v(2, 2, len_k, 24), grad_out(2, 4, len_q, 24) {
     for (Tensor4* tensor : {&q, &k, &v, &grad_out}) tensor->setRandom();
     q = q * 3.f;
   }
@@ -33,8 +34,7 @@ void expect_near(const A& a, const B& b, float tolerance, const char* name) {
 
 /// Whether a call with functions gives what a call without gives.
 template <class... Mods>
-void expect_same(const Call& with, const Call& without, const Mods&... mods) {
-  const Inputs in;
+void expect_same(const Inputs& in, const Call& with, const Call& without, const Mods&... mods) {
   const Attend<float> attention;
   for (const Path path : kPaths) {
     SCOPED_TRACE(name(path));
@@ -49,6 +49,12 @@ void expect_same(const Call& with, const Call& without, const Mods&... mods) {
     expect_near(grads_a.dk, grads_b.dk, 2e-5f, "dk");
     expect_near(grads_a.dv, grads_b.dv, 2e-5f, "dv");
   }
+}
+
+/// @copydoc expect_same
+template <class... Mods>
+void expect_same(const Call& with, const Call& without, const Mods&... mods) {
+  expect_same(Inputs(), with, without, mods...);
 }
 
 TEST(Functors, SoftcapAsAFunction) {
@@ -67,6 +73,24 @@ TEST(Functors, AlibiAsAFunction) {
 TEST(Functors, CausalAsAFunction) {
   expect_same({}, {.causal = attend::Causal::bottom_right},
               attend::mask_mod([](Index at) { return at.j <= at.i + 30; }));
+}
+
+TEST(Functors, MaskOverManyTiles) {  // some kept whole, some in part, some not at all
+  expect_same(Inputs(500, 700), {}, {.causal = attend::Causal::bottom_right},
+              attend::mask_mod([](Index at) { return at.j <= at.i + 200; }));
+  expect_same(Inputs(1, 700), {}, {.causal = attend::Causal::bottom_right, .window = {90, 0}},
+              attend::mask_mod([](Index at) { return at.j >= 699 - 90; }));
+}
+
+TEST(Functors, ScoreAndMaskOverManyTiles) {
+  attend::Tensor<float, 1> slopes(4);
+  slopes.setValues({0.5f, 0.25f, 0.125f, 0.0625f});
+  const auto score = attend::score_mod([&](auto s, Index at) {
+    return s - slopes(at.h) * std::abs(static_cast<float>(at.i + 200 - at.j));
+  });
+  const auto mask = attend::mask_mod([](Index at) { return at.j <= at.i + 200; });
+  expect_same(Inputs(500, 700), {}, {.alibi = slopes, .causal = attend::Causal::bottom_right},
+              score, mask);
 }
 
 TEST(Functors, BothInEitherOrder) {
