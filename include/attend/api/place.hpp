@@ -46,7 +46,7 @@ class Place<Device::host> {
   /// Gives a result its extents; its elements have no particular value.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {
-    result = Tensor(extents);
+    result = Tensor(dimensions(extents));
   }
 
   /// Runs a path.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <unsupported/Eigen/CXX11/Tensor>
@@ -17,6 +19,14 @@ namespace attend {
 /// The library's own results: row-major Eigen tensors.
 template <class T, int Rank>
 using Tensor = Eigen::Tensor<T, Rank, Eigen::RowMajor>;
+
+/// Extents as Eigen's tensors take them: under a CUDA compiler its arrays are not std::array.
+template <std::size_t Rank>
+auto dimensions(const std::array<std::int64_t, Rank>& extents) {
+  Eigen::DSizes<Eigen::DenseIndex, static_cast<int>(Rank)> sizes;
+  for (std::size_t axis = 0; axis < Rank; ++axis) sizes[axis] = extents[axis];
+  return sizes;
+}
 
 /// A view is its own view.
 template <class T, int Rank>

@@ -28,6 +28,10 @@
 /// optimisation, so that arrays of vectors become registers.
 #if defined(__clang__)
 #define ATTEND_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__CUDACC__)  // nvcc hands the pragma on, but warns of it
+#define ATTEND_UNROLL                                                                     \
+  _Pragma("nv_diagnostic push") _Pragma("nv_diag_suppress 1675") _Pragma("GCC unroll 64") \
+      _Pragma("nv_diagnostic pop")
 #elif defined(__GNUC__)
 #define ATTEND_UNROLL _Pragma("GCC unroll 64")
 #else

@@ -47,7 +47,7 @@ class Tensor {
 
   /// A copy on the host, after all work of the tensor's stream.
   attend::Tensor<T, Rank> host() const {
-    attend::Tensor<T, Rank> copy(extents_);
+    attend::Tensor<T, Rank> copy(dimensions(extents_));
     if (memory_.data() == nullptr) return copy;
     const CurrentDevice current(memory_.device());
     check(cudaMemcpyAsync(copy.data(), memory_.data(), sizeof(T) * count(), cudaMemcpyDeviceToHost,

@@ -27,8 +27,8 @@ Operand pack_value_rows(const KeyTile<Eigen::bfloat16>& tile, void* scratch) {
 
 /// In product.inl.
 template <class L>
-void store_sum(typename L::Real* to, typename L::Vector sum, Old old,
-               const typename L::Real* factor, int column);
+ATTEND_INLINE void store_sum(typename L::Real* to, typename L::Vector sum, Old old,
+                             const typename L::Real* factor, int column);
 
 /// As `product`, up to 32 rows and two vectors of C (width apart).
 template <class L>
