@@ -6,5 +6,6 @@
 
 /// @file
 /// The kernels, and `cuda::functors`, for a .cu file that has a score_mod or a mask_mod of its own.
-/// The CMake target attend::cuda adds the .cu file of the kernels without one. Compile both for the
-/// same architectures: steps that no function takes part in are kernels that they share.
+/// The CMake target attend::cuda adds the .cu file of the kernels without one. The two share no
+/// kernel (each is a template of the variant it serves), so each is compiled for the architectures
+/// that its own program asks for.

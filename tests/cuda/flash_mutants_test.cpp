@@ -125,7 +125,7 @@ constexpr const char* kProducts =
     "5flash.*3F16ELi64ELNS0_11FlashScoresE0EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
 constexpr const char* kAny =
     "5flash.*3F16ELi64ELNS0_11FlashScoresE1EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
-constexpr const char* kMerge = "12merge_splitsINS_3F16E";
+constexpr const char* kMerge = "12merge_splitsINS_3F16E.*NoScoreModENS_9NoMaskModE";
 constexpr const char* kBarrier = "bar\\.sync[^;]*;";
 constexpr const char* kWait = "cp\\.async\\.wait_group (\\d);";
 constexpr const char* kFour = "\\{(%r\\d+),(%r\\d+),(%r\\d+),(%r\\d+)\\}";

@@ -66,6 +66,7 @@
 
 /// Everything that the host runs for elements of type T, as explicit instantiations: `linkage` is
 /// `template`, or `extern template` where another file has them. See cpu/instances.hpp.
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration takes none.
 #define ATTEND_HOST_PATHS(linkage, T)                                                              \
   namespace attend::cpu {                                                                          \
   linkage const Kernels<T>& kernels_of<T>(Engine);                                                 \
@@ -83,3 +84,4 @@
                                      const FusedGradientHooks<T>&, const BackwardTensors<T>&,      \
                                      const QueryStates<RealOf<T>>&, const Workers&);               \
   }
+// NOLINTEND(bugprone-macro-parentheses)

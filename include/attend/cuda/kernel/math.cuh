@@ -44,7 +44,7 @@ struct HeadTile {
 };
 
 /// scores = Q K^T. One block per 64 x 64 tile.
-template <class T>
+template <class T, class V>
 __global__ void __launch_bounds__(ScalarPart::kThreads)
     math_scores(Problem problem, ForwardTensors<T> tensors, ScoredHeads<RealOf<T>> heads) {
   using Real = RealOf<T>;
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(kSoftmaxWarps* kWarp)
 }
 
 /// out = P V. One block per 64 x 64 tile.
-template <class T>
+template <class T, class V>
 __global__ void __launch_bounds__(ScalarPart::kThreads)
     math_output(Problem problem, ForwardTensors<T> tensors, ScoredHeads<RealOf<T>> heads) {
   using Real = RealOf<T>;

@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kSoftmaxWarps* kWarp)
 
 /// grad = the sum over a key and value head's queries of P^T X, for dV (X = dO) and dK (P stands
 /// for dS, X = Q). One block per 64 x 64 tile.
-template <class T>
+template <class T, class V>
 __global__ void __launch_bounds__(ScalarPart::kThreads)
     math_key_gradient(Problem problem, ScoredHeads<RealOf<T>> heads, View<const T, 4> x,
                       View<T, 4> grad) {
@@ -96,10 +96,12 @@ inline constexpr int kBiasThreads = 128;
 /// Adds these heads' part to the bias' gradient, which has the bias' own shape (b|1 h|1 i|1 j|1);
 /// sets it where these are the first heads. `lanes` threads (1 or a warp) take turns at the scores
 /// of a head that belong to one element: the order of sums depends on the problem's sizes alone.
-template <class Real>
+template <class V>
 __global__ void __launch_bounds__(kBiasThreads)
-    math_bias_gradient(Problem problem, std::int64_t first, View<const Real, 3> grad_scores,
-                       View<Real, 4> dbias, int lanes) {
+    math_bias_gradient(Problem problem, std::int64_t first,
+                       View<const typename V::Real, 3> grad_scores, View<typename V::Real, 4> dbias,
+                       int lanes) {
+  using Real = typename V::Real;
   std::int64_t element = (std::int64_t{blockIdx.x} * kBiasThreads + threadIdx.x) / lanes;
   if (element >= dbias.size()) return;
   const std::int64_t lane = threadIdx.x % static_cast<unsigned>(lanes);

@@ -16,7 +16,7 @@ namespace attend::cuda {
 inline constexpr int kMergeThreads = 64;
 
 /// out and lse from the parts' sums. One block per row.
-template <class T>
+template <class T, class V>
 __global__ void __launch_bounds__(kMergeThreads)
     merge_splits(Problem problem, ForwardTensors<T> tensors, SplitResults<RealOf<T>> results) {
   using Real = RealOf<T>;

@@ -64,9 +64,10 @@ __global__ void __launch_bounds__(kParameterWarps* kWarp)
 }
 
 /// The sum of the parts, in their order. One thread for each parameter.
-template <class Real>
+template <class V>
 __global__ void __launch_bounds__(kParameterThreads)
-    parameter_sums(View<const Real, 2> parts, View<Real, 1> gradient) {
+    parameter_sums(View<const typename V::Real, 2> parts, View<typename V::Real, 1> gradient) {
+  using Real = typename V::Real;
   const std::int64_t n = std::int64_t{blockIdx.x} * kParameterThreads + threadIdx.x;
   if (n >= gradient.extent(0)) return;
   Real sum = 0;

@@ -17,7 +17,7 @@ template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
                          const ForwardTensors<typename Engine::Element>& tensors,
                          cudaStream_t stream) {
-  const Splits<float> splits(problem, variant.empty_row, Engine::kTileRows, stream);
+  const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
   const auto kernel = flash<Engine, V>;
   allow_shared_memory(kernel, kShared);

@@ -32,13 +32,13 @@ void launch_math(const Problem& problem, const V& variant, const ForwardTensors<
     const std::int64_t count = std::min(at_a_time, heads - first);
     const ScoredHeads<Real> scored{
         first, {static_cast<Real*>(memory.data()), {count, problem.len_q, problem.len_k}}};
-    launch("math_scores", math_scores<T>,
+    launch("math_scores", math_scores<T, V>,
            {HeadTile::count(count, problem.len_q, problem.len_k), ScalarPart::kThreads}, stream,
            problem, tensors, scored);
     launch("math_softmax", math_softmax<V>,
            {(count * problem.len_q + kSoftmaxWarps - 1) / kSoftmaxWarps, kSoftmaxWarps * kWarp},
            stream, problem, variant, scored, tensors.lse);
-    launch("math_output", math_output<T>,
+    launch("math_output", math_output<T, V>,
            {HeadTile::count(count, problem.len_q, problem.head_dim_v), ScalarPart::kThreads},
            stream, problem, tensors, scored);
   }

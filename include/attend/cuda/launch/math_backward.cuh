@@ -14,13 +14,13 @@
 namespace attend::cuda {
 
 /// Adds some heads' part to the bias' gradient.
-template <class Real>
+template <class V>
 void launch_math_bias_gradient(const Problem& problem, std::int64_t first,
-                               const View<Real, 3>& grad_scores, const View<Real, 4>& dbias,
-                               cudaStream_t stream) {
+                               const View<typename V::Real, 3>& grad_scores,
+                               const View<typename V::Real, 4>& dbias, cudaStream_t stream) {
   const bool summed = dbias.extent(2) < problem.len_q || dbias.extent(3) < problem.len_k;
   const int lanes = summed ? kWarp : 1;
-  launch("math_bias_gradient", math_bias_gradient<Real>,
+  launch("math_bias_gradient", math_bias_gradient<V>,
          {(dbias.size() * lanes + kBiasThreads - 1) / kBiasThreads, kBiasThreads}, stream, problem,
          first, grad_scores, dbias, lanes);
 }
@@ -34,7 +34,7 @@ void launch_math_backward(const Problem& problem, const V& variant,
   using Real = RealOf<T>;
   const std::int64_t heads_kv = problem.batch * problem.heads_kv, group = problem.group();
   if (heads_kv == 0 && tensors.dbias)  // there may be a bias all the same
-    launch_math_bias_gradient(problem, 0, View<Real, 3>(), tensors.dbias, stream);
+    launch_math_bias_gradient<V>(problem, 0, View<Real, 3>(), tensors.dbias, stream);
   if (heads_kv == 0) return;
   const std::int64_t head_size = problem.len_q * problem.len_k;
   const std::int64_t matrices = tensors.dbias ? 3 : 2;
@@ -56,27 +56,27 @@ void launch_math_backward(const Problem& problem, const V& variant,
     };
     const Grid scores = tiles(count, problem.len_q, problem.len_k);
 
-    launch("math_scores of q and k", math_scores<T>, scores, stream, problem,
+    launch("math_scores of q and k", math_scores<T, V>, scores, stream, problem,
            {.q = tensors.q, .k = tensors.k}, weights);
     Problem of_values = problem;  // dP = dO V^T has the shape of S = Q K^T
     of_values.head_dim = problem.head_dim_v;
-    launch("math_scores of grad_out and v", math_scores<T>, scores, stream, of_values,
+    launch("math_scores of grad_out and v", math_scores<T, V>, scores, stream, of_values,
            {.q = tensors.grad_out, .k = tensors.v}, grad_dots);
     launch("math_pairs", math_pairs<V>,
            {(count * problem.len_q + kSoftmaxWarps - 1) / kSoftmaxWarps, kSoftmaxWarps * kWarp},
            stream, problem, variant, states, {weights, grad_dots, grad_scores});
-    launch("math_key_gradient of v", math_key_gradient<T>,
+    launch("math_key_gradient of v", math_key_gradient<T, V>,
            tiles(count_kv, problem.len_k, problem.head_dim_v), stream, problem, weights,
            tensors.grad_out, tensors.dv);
-    launch("math_key_gradient of k", math_key_gradient<T>,
+    launch("math_key_gradient of k", math_key_gradient<T, V>,
            tiles(count_kv, problem.len_k, problem.head_dim), stream, problem, grad_dots, tensors.q,
            tensors.dk);
     Problem of_keys = problem;  // dQ = dS K has the shape of O = P V
     of_keys.head_dim_v = problem.head_dim;
-    launch("math_output for q", math_output<T>, tiles(count, problem.len_q, problem.head_dim),
+    launch("math_output for q", math_output<T, V>, tiles(count, problem.len_q, problem.head_dim),
            stream, of_keys, {.v = tensors.k, .out = tensors.dq}, grad_dots);
     if (tensors.dbias)
-      launch_math_bias_gradient(problem, first * group, grad_scores, tensors.dbias, stream);
+      launch_math_bias_gradient<V>(problem, first * group, grad_scores, tensors.dbias, stream);
   }
 }
 

@@ -20,8 +20,7 @@ namespace attend::cuda {
 template <class Engine, class V>
 void launch_engine(const Problem& problem, const V& variant,
                    const ForwardTensors<typename Engine::Element>& tensors, cudaStream_t stream) {
-  using Real = typename Engine::Real;
-  const Splits<Real> splits(problem, variant.empty_row, Engine::kTileRows, stream);
+  const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   constexpr std::size_t kShared = sizeof(MemEfficientShared<Engine, V>);
   const auto kernel = mem_efficient<Engine, V>;
   allow_shared_memory(kernel, kShared);

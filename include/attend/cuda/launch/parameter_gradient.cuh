@@ -32,7 +32,7 @@ void launch_parameter_gradient(const Problem& problem, const V& variant,
   launch("parameter_parts", parameter_parts<T, V>,
          {(part_count + kParameterWarps - 1) / kParameterWarps, kParameterWarps * kWarp}, stream,
          problem, variant, tensors, states, parts);
-  launch("parameter_sums", parameter_sums<Real>,
+  launch("parameter_sums", parameter_sums<V>,
          {(count + kParameterThreads - 1) / kParameterThreads, kParameterThreads}, stream, parts,
          tensors.parameters);
 }

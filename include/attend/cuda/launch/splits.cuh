@@ -26,14 +26,15 @@ inline KeySplit key_split(const Problem& problem, EmptyRow empty_row, int tile_r
 }
 
 /// A call's parts of the keys, and memory for their results until they are merged.
-template <class Real>
+template <class V>
 class Splits {
  public:
+  using Real = typename V::Real;  ///< what is computed in
   /// For tiles of `tile_rows` queries.
   /// @throws device_error if there is no memory.
-  Splits(const Problem& problem, EmptyRow empty_row, int tile_rows, cudaStream_t stream)
+  Splits(const Problem& problem, const V& variant, int tile_rows, cudaStream_t stream)
       : rows_(problem.batch * problem.heads * problem.len_q),
-        results_{key_split(problem, empty_row, tile_rows)} {
+        results_{key_split(problem, variant.empty_row, tile_rows)} {
     const std::int64_t count = results_.split.count;
     if (count == 1) return;
     const auto parts = static_cast<std::size_t>(count * rows_);
@@ -54,7 +55,7 @@ class Splits {
   template <class T>
   void merge(const Problem& problem, const ForwardTensors<T>& tensors, cudaStream_t stream) const {
     if (results_.split.count > 1)
-      launch("merge_splits", merge_splits<T>, {rows_, kMergeThreads}, stream, problem, tensors,
+      launch("merge_splits", merge_splits<T, V>, {rows_, kMergeThreads}, stream, problem, tensors,
              results_);
   }
 
