@@ -14,7 +14,8 @@ struct IntegerRun {
 };
 
 /// One thread each.
-static __global__ void store_integers(IntegerRun run, int count, std::int64_t* to) {
+template <class V>
+__global__ void store_integers(IntegerRun run, int count, std::int64_t* to) {
   const int n = static_cast<int>(threadIdx.x);
   if (n < count) to[n] = run.value[n];
 }

@@ -19,8 +19,8 @@ template <class T, class V>
 void launch_backward(Path path, const Problem& problem, V variant,
                      const BackwardTensors<T>& tensors, const HostIntegers& on_host,
                      cudaStream_t stream) {
-  const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
-  const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
+  const Memory offsets = to_device<V>(variant.offsets, on_host.offsets, stream);
+  const Memory key_lengths = to_device<V>(variant.key_lengths, on_host.key_lengths, stream);
   const RowGradients<RealOf<T>> rows = launch_row_gradients(problem, variant, tensors, stream);
   if constexpr (V::kHasParameters)
     launch_parameter_gradient(problem, variant, tensors, rows.states, stream);

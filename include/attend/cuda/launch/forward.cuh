@@ -17,8 +17,8 @@ namespace attend::cuda {
 template <class T, class V>
 void launch_forward(Path path, const Problem& problem, V variant, const ForwardTensors<T>& tensors,
                     const HostIntegers& on_host, cudaStream_t stream) {
-  const Memory offsets = to_device(variant.offsets, on_host.offsets, stream);
-  const Memory key_lengths = to_device(variant.key_lengths, on_host.key_lengths, stream);
+  const Memory offsets = to_device<V>(variant.offsets, on_host.offsets, stream);
+  const Memory key_lengths = to_device<V>(variant.key_lengths, on_host.key_lengths, stream);
   if constexpr (sizeof(T) == 2) {
     if (path == Path::flash) return launch_flash(problem, variant, tensors, stream);
   }
