@@ -143,15 +143,23 @@ class GradientReference {
 
   /// Whether an answer is right.
   void check(const GradientAnswer& answer) const {
-    EXPECT_TRUE(support::within(answer.dq, exact_.dq, allowed_[0])) << "dq";
-    EXPECT_TRUE(support::within(answer.dk, exact_.dk, allowed_[1])) << "dk";
-    EXPECT_TRUE(support::within(answer.dv, exact_.dv, allowed_[2])) << "dv";
-    EXPECT_TRUE(support::within(answer.dbias, exact_.dbias, allowed_[3])) << "dbias";
-    EXPECT_TRUE(support::within(answer.dsink, exact_.dsink, allowed_[4])) << "dsink";
+    compare(answer, exact_, 1);
     EXPECT_TRUE(answer.surroundings_untouched);
   }
 
+  /// Whether two answers agree. Two errors meet: less than both at their most.
+  void check(const GradientAnswer& a, const GradientAnswer& b) const { compare(a, b, 1.5); }
+
  private:
+  template <class Expected>
+  void compare(const GradientAnswer& answer, const Expected& expected, double times) const {
+    EXPECT_TRUE(support::within(answer.dq, expected.dq, times * allowed_[0])) << "dq";
+    EXPECT_TRUE(support::within(answer.dk, expected.dk, times * allowed_[1])) << "dk";
+    EXPECT_TRUE(support::within(answer.dv, expected.dv, times * allowed_[2])) << "dv";
+    EXPECT_TRUE(support::within(answer.dbias, expected.dbias, times * allowed_[3])) << "dbias";
+    EXPECT_TRUE(support::within(answer.dsink, expected.dsink, times * allowed_[4])) << "dsink";
+  }
+
   oracle::Gradients exact_;
   std::array<double, 5> allowed_;
 };

@@ -110,4 +110,30 @@ TEST_F(BackwardCounts, OfTheFlashPathSkipTiles) {
   EXPECT_EQ(records[2].counts.by_opcode.at("mma"), 3 * kProducts * 10 / 16);
 }
 
+// No part of a variant costs as much as all the rest.
+TEST_F(BackwardCounts, OfAnyVariantAreLessThanTwiceThePlain) {
+  attend::Tensor<bool, 4> mask(1, 1, 128, 128);
+  mask.setConstant(true);
+  attend::Tensor<float, 4> bias(1, 2, 128, 128);
+  bias.setZero();
+  attend::Tensor<float, 1> slopes(2);
+  slopes.setConstant(0.5f);
+  const attend::cuda::Tensor<bool, 4> there_mask(mask);
+  const attend::cuda::Tensor<float, 4> there_bias(bias);
+  const attend::cuda::Tensor<float, 1> there_slopes(slopes);
+  for (const Path path : {Path::flash, Path::mem_efficient}) {
+    SCOPED_TRACE(attend::name(path));
+    const auto instructions = [&](const attend::Call<Half>& call) {
+      const auto records = launches(path, call);
+      return records[1].counts.instructions + records[2].counts.instructions;
+    };
+    const std::uint64_t plain = instructions({});
+    EXPECT_GT(plain, 0u);
+    EXPECT_LT(instructions({.mask = there_mask}), 2 * plain) << "mask";
+    EXPECT_LT(instructions({.bias = there_bias}), 2 * plain) << "bias";
+    EXPECT_LT(instructions({.alibi = there_slopes}), 2 * plain) << "alibi";
+    EXPECT_LT(instructions({.softcap = 20}), 2 * plain) << "softcap";
+  }
+}
+
 }  // namespace

@@ -54,12 +54,19 @@ bool both_right(attend::Path path) {
   mask(0, 5) = mask(0, 70) = false;
   attend::Tensor<float, 4> bias(1, 1, 80, 1);
   bias.setRandom();
+  attend::Tensor<float, 1> slopes(2);
+  slopes.setValues({0.1f, 0.02f});
   const attend::cuda::Tensor<bool, 2> there_mask(mask);
   const attend::cuda::Tensor<float, 4> there_bias(bias);
-  const auto causal = attend::Causal::bottom_right;
-  return right(path, {}, {}, 0) &&
-         right(path, {.bias = there_bias, .mask = there_mask, .causal = causal},
-               {.bias = bias, .mask = mask, .causal = causal}, 0.1);
+  const attend::cuda::Tensor<float, 1> there_slopes(slopes);
+  attend::Call<Half> call{.softcap = 0.5,
+                          .bias = bias,
+                          .alibi = slopes,
+                          .mask = mask,
+                          .causal = attend::Causal::bottom_right};
+  attend::Call<Half> there_call = call;
+  there_call.bias = there_bias, there_call.alibi = there_slopes, there_call.mask = there_mask;
+  return right(path, {}, {}, 0) && right(path, there_call, call, 0.1);
 }
 
 using planted::Mutant;
@@ -79,6 +86,11 @@ constexpr const char* kKeys = "key_gradients.*TensorCoreGradientEngineINS_3F16EL
 constexpr const char* kQuery = "query_gradient.*TensorCoreGradientEngineINS_3F16ELi64E";
 constexpr const char* kBias = "bias_gradient.*TensorCoreGradientEngineINS_3F16ELi64E";
 constexpr const char* kRows = "13row_gradientsINS_3F16E";
+constexpr const char* kExclude = "selp\\.f32 (%f\\d+), 0f80000000, (%f\\d+), %p\\d+";
+constexpr const char* kSeen = "setp\\.lt\\.u32 (%p\\d+), (%r\\d+), (%r\\d+);";
+constexpr const char* kMasked = "ld\\.u8 (%rs\\d+), \\[(%rd\\d+)\\]";
+constexpr const char* kDropped = "setp\\.gt\\.u64";
+constexpr const char* kDropLane = "shfl\\.sync\\.idx";
 INSTANTIATE_TEST_SUITE_P(
     All, BackwardMutants,
     ::testing::Values(
@@ -91,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_exp_within_of_another", kKeys, "ex2\\.approx", 3, "rcp.approx"},
         Mutant{"keys_delta_added", kKeys, "sub\\.f32", 4, "add.f32"},
         Mutant{"keys_delta_within_added", kKeys, "sub\\.f32", 6, "add.f32"},
+        Mutant{"keys_excluded", kKeys, kExclude, 40, "mov.f32 $1, $2"},
+        Mutant{"keys_seen_one_too_many", kKeys, kSeen, 3, "setp.le.u32 $1, $2, $3;"},
+        Mutant{"keys_mask_of_another", kKeys, kMasked, 4, "ld.u8 $1, [$2+1]"},
+        Mutant{"keys_dropped_are_kept", kKeys, kDropped, 1, "setp.lt.u64"},
+        Mutant{"keys_dropout_lane_of_another", kKeys, kDropLane, 1, "shfl.sync.bfly"},
         Mutant{"query_barrier_0", kQuery, "bar\\.sync[^;]*;", 0, ""},
         Mutant{"query_tile_not_transposed", kQuery, "ldmatrix(.*)\\.trans", 0, "ldmatrix$1"},
         Mutant{"query_product_left_out", kQuery, "mma\\.sync[^;]*;", 0, ""},
@@ -127,6 +144,15 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_weights_rounded_twice", kFlashKeys,
                "cvt\\.rn\\.f16x2\\.f32 (%r\\d+), (%f\\d+), %f\\d+", 2,
                "cvt.rn.f16x2.f32 $1, $2, $2"},
+        Mutant{"keys_excluded", kFlashKeys, kExclude, 90, "mov.f32 $1, $2"},
+        Mutant{"keys_seen_one_too_many", kFlashKeys, kSeen, 6, "setp.le.u32 $1, $2, $3;"},
+        Mutant{"keys_mask_of_another", kFlashKeys, kMasked, 4, "ld.u8 $1, [$2+1]"},
+        Mutant{"keys_cap_of_another", kFlashKeys, "ex2\\.approx", 34, "rcp.approx"},
+        Mutant{"keys_dropped_are_kept", kFlashKeys, kDropped, 1, "setp.lt.u64"},
+        Mutant{"keys_dropout_lane_of_another", kFlashKeys, kDropLane, 1, "shfl.sync.bfly"},
+        Mutant{"query_excluded", kFlashQuery, kExclude, 44, "mov.f32 $1, $2"},
+        Mutant{"query_mask_of_another", kFlashQuery, kMasked, 9, "ld.u8 $1, [$2+1]"},
+        Mutant{"query_dropout_lane_of_another", kFlashQuery, kDropLane, 1, "shfl.sync.bfly"},
         Mutant{"query_wait", kFlashQuery, kWait, 0, ""},
         Mutant{"query_commit_ahead", kFlashQuery, kCommit, 1, ""},
         Mutant{"query_copy_0", kFlashQuery, kCopy, 0, ""},

@@ -15,27 +15,28 @@ inline constexpr bool kHasCpAsync = true;
 inline constexpr bool kHasCpAsync = false;
 #endif
 
-/// cp.async.cg.shared.global, 16 bytes: the first `bytes` from memory, the rest 0.
-__device__ inline void cp_async_16(std::uint32_t to, const void* from, int bytes) {
+/// cp.async.cg.shared.global of 16 bytes, cp.async.ca.shared.global of 4 or 8: 0 unless they are
+/// `there`, and then memory is not read.
+template <int Bytes>
+__device__ inline void cp_async_or_zero(std::uint32_t to, const void* from, bool there) {
+  static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16);
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-               :
-               : "r"(to), "l"(__cvta_generic_to_global(from)), "r"(bytes)
-               : "memory");
-#else
-  __trap();
-#endif
-}
-
-/// cp.async.cg.shared.global, 16 bytes: 0 unless they are `there`, and then memory is not read.
-__device__ inline void cp_async_16_or_zero(std::uint32_t to, const void* from, bool there) {
-#if __CUDA_ARCH__ >= 800
-  asm volatile(
-      "{.reg .pred ignored; setp.eq.u32 ignored, %2, 0;"
-      " cp.async.cg.shared.global [%0], [%1], 16, ignored;}"
-      :
-      : "r"(to), "l"(__cvta_generic_to_global(from)), "r"(static_cast<int>(there))
-      : "memory");
+  const auto source = __cvta_generic_to_global(from);
+  if constexpr (Bytes == 16) {
+    asm volatile(
+        "{.reg .pred ignored; setp.eq.u32 ignored, %2, 0;"
+        " cp.async.cg.shared.global [%0], [%1], 16, ignored;}"
+        :
+        : "r"(to), "l"(source), "r"(static_cast<int>(there))
+        : "memory");
+  } else {
+    asm volatile(
+        "{.reg .pred ignored; setp.eq.u32 ignored, %2, 0;"
+        " cp.async.ca.shared.global [%0], [%1], %3, ignored;}"
+        :
+        : "r"(to), "l"(source), "r"(static_cast<int>(there)), "n"(Bytes)
+        : "memory");
+  }
 #else
   __trap();
 #endif

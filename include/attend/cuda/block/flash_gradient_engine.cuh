@@ -4,6 +4,7 @@
 
 #include "../arch/convert.cuh"
 #include "../tile/excluded.cuh"
+#include "../tile/fours.cuh"
 #include "../tile/fragments.cuh"
 #include "../tile/half_tile.cuh"
 #include "../tile/rotate.cuh"
@@ -31,6 +32,7 @@ struct FlashGradientEngine {
   static constexpr int kOutColumns = kWidth / 4;       ///< its columns of gradients
   static constexpr int kBands = kRows / 2;             ///< 16 rows each: those of a product
   static constexpr int kSteps = kWidth / 16;           ///< products along the head dim
+  static constexpr Fours kRowFours = kFragmentRowFours, kColumnFours = kFragmentColumnFours;
 
   using Own = HalfTile<T, kTileRows, kWidth>;      ///< the block's own rows
   using Tile = HalfTile<T, kTileColumns, kWidth>;  ///< those that come to it

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "gradient_row.cuh"
+#include "gradient_query.cuh"
 
 /// @file
 /// Which queries and keys a block of a backward pass works on.
@@ -41,13 +41,11 @@ struct HeadQueries {
 
   /// Looks `Count` of them up, from `first` on, each thread of `Threads` some.
   template <int Threads, int Count, class V>
-  __device__ void find(GradientRow<V>* to, const Problem& problem, const V& variant,
+  __device__ void find(GradientQuery<V>* to, const Problem& problem, const V& variant,
                        const View<RowGradient<typename V::Real>, 3>& states,
                        std::int64_t first) const {
     for (int n = static_cast<int>(threadIdx.x); n < Count; n += Threads)
-      to[n] = first + n < problem.len_q
-                  ? GradientRow<V>(problem, variant, {problem, variant, b, h, first + n}, states)
-                  : GradientRow<V>();
+      to[n].find(problem, variant, states, b, h, first + n);
   }
 
   /// Keys that some of a tile's queries see by position, and those that all see.

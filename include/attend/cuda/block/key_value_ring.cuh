@@ -94,7 +94,7 @@ class KeyValueRing {
   __device__ void begin_copy_of(int parity, int slot, int j) {
     const HeadRows<T>& head = parity == 0 ? rows_.k : rows_.v;
     if (j < tiles_.end())
-      begin_copy_rows<Engine::kThreads>(slots_[slot], head.rows(j, tiles_.end()), head.layout);
+      begin_copy<Engine::kThreads>(slots_[slot], head.rows(j, tiles_.end()), head.layout);
     cp_async_commit_group();
   }
 

@@ -102,7 +102,7 @@ class RegisterOutputs {
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
       __syncthreads();  // the values before are done with
-      begin_copy_rows<Engine::kThreads>(tile, v.rows(j, length), v.layout);
+      begin_copy<Engine::kThreads>(tile, v.rows(j, length), v.layout);
       cp_async_commit_group();
       cp_async_wait_group<0>();
       __syncthreads();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../tile/excluded.cuh"
+#include "../tile/fours.cuh"
 #include "../tile/scalar_tile.cuh"
 
 /// @file
@@ -18,6 +19,8 @@ struct ScalarPart {
   static constexpr int kRows = 8;       ///< rows of one thread
   static constexpr int kColumns = 4;    ///< columns of one thread, in 64
   static constexpr int kRowLanes = 16;  ///< threads that share a row
+  static constexpr Fours kRowFours{.lanes = 2, .step = 16, .each = 1};  ///< two are the next warp's
+  static constexpr Fours kColumnFours{.lanes = 4, .step = 1, .each = 1};
 
   /// The n-th row of this thread.
   static __device__ int row(int n) { return static_cast<int>(threadIdx.x) / kRowLanes + 8 * n; }
@@ -35,7 +38,7 @@ struct ScalarPart {
 template <class Real, class TileA, class TileB>
 __device__ void add_dot_products(Real (&rS)[ScalarPart::kRows][ScalarPart::kColumns],
                                  const TileA& sA, const TileB& sB) {
-#pragma unroll 2
+#pragma unroll 1  // operands of two steps at a time would take the registers of sums
   for (int k = 0; k < TileA::kColumns; k += 4) {
     Quad<Real> b[ScalarPart::kColumns];
     for (int c = 0; c < ScalarPart::kColumns; ++c) b[c] = sB.quad(ScalarPart::column(c), k);

@@ -2,17 +2,16 @@
 
 #include <cstdint>
 
-#include "../arch/ldmatrix.cuh"
 #include "../arch/mma.cuh"
 #include "../arch/opaque.cuh"
 #include "../arch/warp.cuh"
 #include "../tile/excluded.cuh"
+#include "../tile/fours.cuh"
+#include "../tile/fragments.cuh"
 #include "../tile/half_tile.cuh"
 
 /// @file
-/// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each. Addresses
-/// are computed anew for each product, from a lane that hides where it comes from: kept from tile
-/// to tile they would take the registers of sums.
+/// Products of tiles on tensor cores: four warps share a tile of 64 rows, 16 rows each.
 
 namespace attend::cuda {
 
@@ -22,6 +21,7 @@ struct TensorCorePart {
   static constexpr int kThreads = 128;
   static constexpr int kRows = 2;      ///< rows of one thread
   static constexpr int kRowLanes = 4;  ///< threads that share a row
+  static constexpr Fours kRowFours = kFragmentRowFours, kColumnFours = kFragmentColumnFours;
 
   static __device__ int first_row() { return static_cast<int>(threadIdx.x) / kWarp * 16; }
   /// The n-th row of this thread.
@@ -41,21 +41,20 @@ __device__ inline void add_product(float (&sum)[Rows][Columns], int c, const std
   sum[r][c] = d[0], sum[r][c + 1] = d[1], sum[r + 1][c] = d[2], sum[r + 1][c + 1] = d[3];
 }
 
-/// rS += sA sB^T. A's fragment: rows g, g + 8; octets 2k, 2k + 1. B's: its rows are the result's
-/// columns, and what ldmatrix reads.
+/// rS += sA sB^T.
 template <int Columns, class TileA, class TileB, class T>
-__device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], TileA& sA, TileB& sB,
-                                 T) {
-  const int lane = opaque(cuda::lane());
+__device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], const TileA& sA,
+                                 const TileB& sB, T) {
+  const LeftOperand<TileA> left(sA, TensorCorePart::first_row());
+  const TransposedOperand<TileB> right(sB);
 #pragma unroll 2
   for (int k = 0; k < TileA::kColumns / 16; ++k) {
     std::uint32_t a[4];
-    ldmatrix_x4(a, &sA.octet(TensorCorePart::first_row() + lane % 16, 2 * k + lane / 16));
+    left.read(a, k);
 #pragma unroll
     for (int n = 0; n < TileB::kRows / 16; ++n) {
-      // Matrices: rows 0-7 of B at octets 2k and 2k + 1, then rows 8-15.
       std::uint32_t b[4];
-      ldmatrix_x4(b, &sB.octet(16 * n + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+      right.read(b, n, k);
       add_product(rS, 4 * n, a, {b[0], b[1]}, T{});
       add_product(rS, 4 * n + 2, a, {b[2], b[3]}, T{});
     }
@@ -65,8 +64,8 @@ __device__ void add_dot_products(float (&rS)[TensorCorePart::kRows][Columns], Ti
 /// rO += rP sB, no number of B being infinite or NaN. A thread's scores are the fragment of A.
 template <int OutColumns, int Columns, class Tile, class T>
 __device__ void add_products(float (&rO)[TensorCorePart::kRows][OutColumns],
-                             const float (&rP)[TensorCorePart::kRows][Columns], Tile& sB, T) {
-  const int lane = opaque(cuda::lane());
+                             const float (&rP)[TensorCorePart::kRows][Columns], const Tile& sB, T) {
+  const RightOperand<Tile> right(sB);
 #pragma unroll
   for (int k = 0; k < Tile::kRows / 16; ++k) {
     std::uint32_t a[4];
@@ -76,10 +75,8 @@ __device__ void add_products(float (&rO)[TensorCorePart::kRows][OutColumns],
     }
 #pragma unroll
     for (int n = 0; n < Tile::kColumns / 16; ++n) {
-      // Matrices: rows 0-7 and 8-15 at octet 2n, then at octet 2n + 1; transposed, as B's rows are
-      // what is summed over.
       std::uint32_t b[4];
-      ldmatrix_x4_trans(b, &sB.octet(16 * k + lane % 16, 2 * n + lane / 16));
+      right.read(b, n, k);
       add_product(rO, 4 * n, a, {b[0], b[1]}, T{});
       add_product(rO, 4 * n + 2, a, {b[2], b[3]}, T{});
     }

@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
   const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
-  begin_copy_rows<Engine::kThreads>(shared.q, gQ, row_layout(tensors.q));
+  begin_copy<Engine::kThreads>(shared.q, gQ, row_layout(tensors.q));
   cp_async_commit_group();
 
   const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
@@ -97,7 +97,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       }
     }
     cp_async_wait_group<0>();
-    const bool spoiled = excluded && has_not_finite<Engine>(rO);
+    // A lane has part of the sums that its row's other lanes' keys go into.
+    const bool spoiled = __any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rO);
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 

@@ -24,7 +24,7 @@ template <class Engine, class V, int QueryCount>
 struct FlashGradientShared {
   typename Engine::Own own[2];       ///< by `Factor`, as all pairs: of q or k, of dO or v
   typename Engine::Tile ring[2][2];  ///< by stage
-  GradientRow<V> queries[QueryCount];
+  GradientQuery<V> queries[QueryCount];
 };
 /// Of `flash_query_gradient`.
 template <class Engine, class V>
@@ -82,18 +82,22 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
             : HeadQueries::Keys{};
   }
   queries.find<kThreads, kRows>(shared.queries, problem, variant, call.states, first);
-  begin_copy<kThreads>(shared.own[0], rows_from(t.q.inner(block.b, block.h), first), call.q);
-  begin_copy<kThreads>(shared.own[1], rows_from(t.grad_out.inner(block.b, block.h), first),
-                       call.grad_out);
+  const auto own_rows = [&](const View<const T, 4>& tensor) {
+    return head_rows(tensor, block.b, block.h, first, problem.len_q);
+  };
+  begin_copy<kThreads>(shared.own[0], own_rows(t.q), call.q);
+  begin_copy<kThreads>(shared.own[1], own_rows(t.grad_out), call.grad_out);
 
   const auto load = [&](int stage, const Tile& at) {
     const auto rows = [&](const View<const T, 4>& tensor) {
-      return rows_from(tensor.inner(block.b, h_kv), at.j, at.end);
+      return head_rows(tensor, block.b, h_kv, at.j, at.end);
     };
     begin_copy<kThreads>(shared.ring[stage][0], rows(t.k), call.k);
     begin_copy<kThreads>(shared.ring[stage][1], rows(t.v), call.v);
   };
   const Tile first_tile(problem, variant, queries, first, keys.any);
+  const TileGradients<Engine, Queries::rows, V> gradients(problem, variant, call.scale, queries,
+                                                          shared.queries);
   typename Engine::Output rdQ;
   // If gradients are not finite and something was excluded, all is done again with a look at each
   // tile.
@@ -111,12 +115,12 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       Scores rS, rG;
       Engine::dot_products(rS, shared.own[0], sK);
       Engine::dot_products(rG, shared.own[1], sV);
-      excluded |= tile_gradients<Engine, Queries::rows>(
-          rS, rG, variant, call.scale, shared.queries, at.j,
-          seen.cover(at.j, at.j + kColumns) && kept == Coverage::all);
+      const bool within = seen.cover(at.j, at.j + kColumns) && kept == Coverage::all;
+      excluded |= gradients(rS, rG, at.j, within);
       add_weighted<Engine>(rdQ, rG, sK, of_k);
     });
-    const bool spoiled = excluded && has_not_finite<Engine>(rdQ);
+    // A lane has part of the sums that its row's other lanes' pairs go into.
+    const bool spoiled = __any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rdQ);
     if (values == Values::any || !__syncthreads_or(spoiled)) break;
   }
   store_gradient<Engine>(rdQ, call.scale, 0, problem.head_dim, t.dq.stride(3), [&](int n) -> T* {
@@ -146,7 +150,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   __syncthreads();
   const auto& own = shared.keys;
   const auto own_rows = [&](const View<const T, 4>& tensor) {
-    return rows_from(tensor.inner(own.b, own.h_kv), own.begin);
+    return head_rows(tensor, own.b, own.h_kv, own.begin, own.end);
   };
   begin_copy<kThreads>(shared.own[0], own_rows(t.k), call.k);
   begin_copy<kThreads>(shared.own[1], own_rows(t.v), call.v);
@@ -156,7 +160,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     head.find<kThreads, kColumns>(shared.queries + stage * kColumns, problem, variant, call.states,
                                   at.i);
     const auto rows = [&](const View<const T, 4>& tensor) {
-      return rows_from(tensor.inner(head.b, head.h), at.i);
+      return head_rows(tensor, head.b, head.h, at.i, problem.len_q);
     };
     begin_copy<kThreads>(shared.ring[stage][0], rows(t.q), call.q);
     begin_copy<kThreads>(shared.ring[stage][1], rows(t.grad_out), call.grad_out);
@@ -181,13 +185,16 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       Scores rS, rG = {};
       Engine::dot_products(rS, shared.own[0], sQ);
       if (sums_dk) Engine::dot_products(rG, shared.own[1], sdO);
-      excluded |= tile_gradients<Engine, Queries::columns>(
-          rS, rG, variant, call.scale, shared.queries + stage * kColumns, own.begin,
-          keys.cover(begin, end) && kept == Coverage::all);
+      const HeadQueries head = at.head();
+      const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale, head,
+                                                                 shared.queries + stage * kColumns);
+      const bool within = keys.cover(begin, end) && kept == Coverage::all;
+      excluded |= gradients(rS, rG, own.begin, within);
       if (sums_dv) add_weighted<Engine>(rdV, rS, sdO, of_do);
       if (sums_dk) add_weighted<Engine>(rdK, rG, sQ, of_q);
     });
-    const bool spoiled = excluded && (has_not_finite<Engine>(rdK) || has_not_finite<Engine>(rdV));
+    const bool spoiled = __any_sync(kAllLanes, excluded) &&
+                         (has_not_finite<Engine>(rdK) || has_not_finite<Engine>(rdV));
     if (values == Values::any || !__syncthreads_or(spoiled)) break;
   }
   const auto row_to = [&](const View<T, 4>& to) {

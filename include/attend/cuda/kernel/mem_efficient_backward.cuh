@@ -19,7 +19,7 @@ namespace attend::cuda {
 /// Shared memory of a block that looks at `QueryCount` queries at a time.
 template <class Engine, class V, int QueryCount>
 struct GradientShared {
-  GradientRow<V> queries[QueryCount];
+  GradientQuery<V> queries[QueryCount];
   typename Engine::Shared engine;
 };
 
@@ -53,6 +53,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
 
+  const TileGradients<Engine, Queries::rows, V> gradients(problem, variant, call.scale, queries,
+                                                          shared.queries);
   typename Engine::Output rdQ = {};
   bool there = false;
   for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
@@ -65,8 +67,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
         Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK, call.k, there);
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
-    tile_gradients<Engine, Queries::rows>(rS, rG, variant, call.scale, shared.queries, j,
-                                          keys.cover(j, j + kColumns) && kept == Coverage::all);
+    gradients(rS, rG, j, keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
   store_gradient<Engine>(
@@ -99,7 +100,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
 
   typename Engine::Output rdK = {}, rdV = {};
   bool there = false;
-  GradientRow<V>* sQueries = shared.queries;
+  GradientQuery<V>* sQueries = shared.queries;
   for (SeeingQueries<V> at(problem, variant, own); at.exists(); at = at.next()) {
     const HeadQueries queries = at.head();
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
@@ -115,8 +116,9 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     there = true;
     const bool within =
         at.keys().cover(own.begin, own.end) && at.coverage(own.begin, own.end) == Coverage::all;
-    tile_gradients<Engine, Queries::columns>(rS, rG, variant, call.scale, sQueries, own.begin,
-                                             within);
+    const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale,
+                                                               queries, sQueries);
+    gradients(rS, rG, own.begin, within);
     if (shared.column < problem.head_dim_v)
       Engine::add_weighted(rdV, rS, shared.engine, Factor::values, of_do, gdO, call.grad_out,
                            shared.column);
@@ -164,6 +166,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     for (std::int64_t h = heads.begin; h < heads.end; ++h)
       for (std::int64_t i = queries.begin; i < queries.end; i += kRows) {
         const HeadQueries of_head{b, h};
+        const TileGradients<Engine, Queries::rows, V, GradientBy::score> gradients(
+            problem, variant, call.scale, of_head, shared.queries);
         const auto keys = of_head.keys(problem, variant, i, kRows);
         __syncthreads();
         of_head.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, i);
@@ -182,8 +186,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
           Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v,
                                there);
           there = true;
-          tile_gradients<Engine, Queries::rows, GradientBy::score>(rS, rG, variant, call.scale,
-                                                                   shared.queries, j, false);
+          gradients(rS, rG, j, false);
           for (int r = 0; r < Engine::kRows; ++r)
             for (int c = 0; c < Engine::kColumns; ++c) rB[r][c] += rG[r][c];
         }

@@ -34,10 +34,8 @@ void launch_flash_gradients(const Problem& problem, const V& variant, const Grad
 template <class T, class V>
 void launch_flash_backward(const Problem& problem, V variant, const BackwardTensors<T>& tensors,
                            const View<RowGradient<float>, 3>& states, cudaStream_t stream) {
-  GradientCall<T> call = gradient_call(variant, tensors, states);
+  const GradientCall<T> call = gradient_call(variant, tensors, states);
   if (tensors.dbias) launch_tensor_core_bias_gradient(problem, variant, call, stream);
-  call.q = copied_layout(tensors.q), call.k = copied_layout(tensors.k);
-  call.v = copied_layout(tensors.v), call.grad_out = copied_layout(tensors.grad_out);
   switch (flash_gradient_tiling(problem.head_dim, problem.head_dim_v, FlashGradient::of_keys)
               .head_dim) {
     case 64:

@@ -1,18 +1,26 @@
 #pragma once
 
 /// @file
-/// Registers one after the other: they can't be indexed, but their contents can pass through one.
+/// Registers one after the other: they can't be indexed, but their contents can pass through the
+/// first of them.
 
 namespace attend::cuda {
 
-/// The first of a thread's numbers becomes the last, and each other goes one place to the front.
-template <int Rows, int Columns>
+/// The first `Count` of a thread's numbers become the last, and each other goes as many places to
+/// the front.
+template <int Count = 1, int Rows, int Columns>
 __device__ inline void rotate(float (&x)[Rows][Columns]) {
-  const float first = x[0][0];
+  float first[Count];
 #pragma unroll
-  for (int n = 1; n < Rows * Columns; ++n)
-    x[(n - 1) / Columns][(n - 1) % Columns] = x[n / Columns][n % Columns];
-  x[Rows - 1][Columns - 1] = first;
+  for (int n = 0; n < Count; ++n) first[n] = x[n / Columns][n % Columns];
+#pragma unroll
+  for (int n = Count; n < Rows * Columns; ++n)
+    x[(n - Count) / Columns][(n - Count) % Columns] = x[n / Columns][n % Columns];
+#pragma unroll
+  for (int n = 0; n < Count; ++n) {
+    const int last = Rows * Columns - Count + n;
+    x[last / Columns][last % Columns] = first[n];
+  }
 }
 
 }  // namespace attend::cuda

@@ -10,8 +10,9 @@
 
 namespace attend::cuda {
 
-/// How a row's elements may be read: eight at once where that many are whole and aligned.
-enum class Access { elements, octets };
+/// How a row's elements may be read: so many at once, where each time that many are whole and
+/// aligned.
+enum class Access { elements = 1, pairs = 2, quads = 4, octets = 8 };
 
 /// What the rows of a tensor have in common.
 struct RowLayout {
@@ -20,13 +21,18 @@ struct RowLayout {
   Access access = Access::elements;  ///< how they may be read
 };
 
-/// The layout of a tensor's rows, along its last axis.
+/// The layout of a tensor's rows, along its last axis: of the ways to read them the widest.
 template <class T>
 ATTEND_HD inline RowLayout row_layout(const View<const T, 4>& tensor) {
-  const std::int64_t steps = tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
-  const bool aligned = tensor.stride(3) == 1 && tensor.extent(3) % 8 == 0 && steps % 8 == 0 &&
-                       reinterpret_cast<std::uintptr_t>(tensor.data()) % (8 * sizeof(T)) == 0;
-  return {tensor.extent(3), tensor.stride(3), aligned ? Access::octets : Access::elements};
+  const auto first =
+      static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(tensor.data()) / sizeof(T));
+  const std::int64_t multiples =
+      first | tensor.extent(3) | tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
+  Access access = Access::octets;
+  if (multiples % 8 != 0) access = Access::quads;
+  if (multiples % 4 != 0) access = Access::pairs;
+  if (multiples % 2 != 0 || tensor.stride(3) != 1) access = Access::elements;
+  return {tensor.extent(3), tensor.stride(3), access};
 }
 
 /// Rows one below the other.
@@ -43,6 +49,15 @@ struct MatrixRows {
   /// Where the n-th begins.
   __device__ T* address(int n) const { return first + n * stride; }
 };
+
+/// Rows `first` and following of a head of a tensor (b h n d), up to row `end`.
+template <class T>
+__device__ inline MatrixRows<const T> head_rows(const View<const T, 4>& tensor, std::int64_t b,
+                                                std::int64_t h, std::int64_t first,
+                                                std::int64_t end) {
+  const std::int64_t count = min(end - first, std::int64_t{INT32_MAX});
+  return {tensor.data() + tensor.offset(b, h, first), tensor.stride(2), static_cast<int>(count)};
+}
 
 /// Rows `first` and following of a matrix, up to row `end`.
 template <class T>

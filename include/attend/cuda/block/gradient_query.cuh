@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/score_gradient.hpp"
+#include "../../core/variant.hpp"
+
+/// @file
+/// What a tile of a backward pass knows of its queries, in shared memory.
+
+namespace attend::cuda {
+
+/// One query: what all of its pairs need, looked up once. A tile may have more queries than there
+/// are; such a one sees no key, and the rest is the last query's, so that what is read for it is
+/// there.
+template <class V>
+struct alignas(16) GradientQuery {
+  using Real = typename V::Real;
+
+  RowGradient<Real> state;    ///< of its row of scores
+  KeyRange keys;              ///< that position lets it see
+  std::int64_t position;      ///< among the keys
+  std::uint64_t row_counter;  ///< where its dropout bits begin
+  const bool* mask;           ///< of its key 0; null: no mask
+  const Real* bias;           ///< of its key 0; null: no bias
+  std::int64_t i;             ///< its number
+  Real slope;                 ///< ALiBi's
+
+  /// Looks up query i of head (b, h).
+  __device__ void find(const Problem& problem, const V& variant,
+                       const View<RowGradient<Real>, 3>& states, std::int64_t b, std::int64_t h,
+                       std::int64_t wanted) {
+    const bool exists = wanted < problem.len_q;
+    i = exists ? wanted : problem.len_q - 1;
+    const KeyBand band = variant.band(problem, b);
+    state = exists ? states(b, h, i) : RowGradient<Real>{};
+    keys = exists ? band.row(i) : KeyRange{};
+    position = band.position(i);
+    row_counter = variant.dropout.row_counter(problem, b, h, i);
+    mask = variant.mask ? variant.mask.address(b, h, i) : nullptr;
+    bias = variant.bias ? variant.bias.address(b, h, i) : nullptr;
+    slope = variant.alibi ? variant.alibi(b, h) : Real{0};
+  }
+};
+
+}  // namespace attend::cuda
