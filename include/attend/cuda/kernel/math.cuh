@@ -77,11 +77,13 @@ __global__ void __launch_bounds__(ScalarPart::kThreads)
 
 /// Warps of a block of `math_softmax`; each computes a row.
 inline constexpr int kSoftmaxWarps = 4;
+/// Blocks that a multiprocessor's registers suffice for: for more, compilers would spill them.
+inline constexpr int kSoftmaxBlocks = 6;
 
 /// From dot products to logits to probabilities, with dropout's factor in them; and log-sum-exp.
 /// One warp per row; lane n reads and writes the elements at n, n + 32, ..., and no other does.
 template <class V>
-__global__ void __launch_bounds__(kSoftmaxWarps* kWarp)
+__global__ void __launch_bounds__(kSoftmaxWarps* kWarp, kSoftmaxBlocks)
     math_softmax(Problem problem, V variant, ScoredHeads<typename V::Real> heads,
                  View<typename V::Real, 3> lse) {
   using Real = typename V::Real;
