@@ -73,7 +73,10 @@ void rows(Path path, const char* type, std::int64_t n, std::int64_t d) {
   host_bias.setZero();
   attend::Tensor<bool, 4> host_mask(1, 1, n, n);
   host_mask.setConstant(true);
+  attend::Tensor<float, 1> host_slopes(kHeads);
+  host_slopes.setConstant(0.5f);
   const attend::cuda::Tensor<float, 4> bias(host_bias);
+  const attend::cuda::Tensor<float, 1> slopes(host_slopes);
   const attend::cuda::Tensor<bool, 4> mask(host_mask);
   const attend::Extents<4> extents{1, kHeads, n, d};
   const std::string name = std::string(attend::name(path)) + "/" + type + "/d" + std::to_string(d);
@@ -84,15 +87,18 @@ void rows(Path path, const char* type, std::int64_t n, std::int64_t d) {
     attend::Call<T> call;
     std::int64_t pairs;  ///< allowed, of a head
     std::int64_t bytes;  ///< read besides q, k and v
+    double dropout = 0;
   };
   const std::int64_t all = n * n;
   const Variant variants[] = {{"", {}, all, 0},
                               {"/causal", {.causal = attend::Causal::top_left}, n * (n + 1) / 2, 0},
                               {"/mask", {.mask = mask}, all, all},
                               {"/bias", {.bias = bias}, all, kHeads * all * kReal},
-                              {"/softcap", {.softcap = 20}, all, 0}};
-  const attend::Attend<T> attention{{.flash = true}};
-  for (const auto& [suffix, given, pairs, bytes] : variants) {
+                              {"/alibi", {.alibi = slopes}, all, kHeads * kReal},
+                              {"/softcap", {.softcap = 20}, all, 0},
+                              {"/dropout", {}, all, 0, 0.1}};
+  for (const auto& [suffix, given, pairs, bytes, dropout] : variants) {
+    const attend::Attend<T> attention{{.dropout = dropout, .flash = true}};
     attend::Call<T> call = given;
     call.path = path;
     Tensor out(extents);
@@ -105,7 +111,6 @@ void rows(Path path, const char* type, std::int64_t n, std::int64_t d) {
     const std::int64_t tensor = kHeads * n * d * kElement, row = kHeads * n * kReal;
     print_row(name + suffix,
               {kHeads * pairs * 2 * d, kHeads * pairs, 3 * tensor + bytes, tensor + row});
-    if (call.bias.given()) continue;
     Tensor dq(extents), dk(extents), dv(extents);
     try {
       attention.backward_into({.dq = dq, .dk = dk, .dv = dv}, grad_out, {run, out, lse}, q, k, v,
