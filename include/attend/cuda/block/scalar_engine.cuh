@@ -12,7 +12,8 @@
 namespace attend::cuda {
 
 /// 128 threads on 64 queries and 64 keys at a time, `Width` columns of output, any head dim.
-template <class T, int Width>
+/// `StepsAtOnce` of a product of dots have their operands in registers.
+template <class T, int Width, int StepsAtOnce = 2>
 struct ScalarEngine : ScalarPart {
   using Element = T;
   using Real = RealOf<T>;
@@ -49,7 +50,7 @@ struct ScalarEngine : ScalarPart {
       load_tile<kThreads>(shared.chunk.q, q_row, d, q_layout);
       load_tile<kThreads>(shared.chunk.k, k_row, d, k_layout);
       __syncthreads();
-      add_dot_products(rS, shared.chunk.q, shared.chunk.k);
+      add_dot_products<StepsAtOnce>(rS, shared.chunk.q, shared.chunk.k);
     }
     __syncthreads();
   }

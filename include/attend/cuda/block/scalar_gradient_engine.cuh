@@ -13,10 +13,10 @@ namespace attend::cuda {
 /// values.
 enum class Factor { keys, values };
 
-/// The forward pass' engine: 64 x 64, 64 columns of gradients.
+/// The forward pass' engine: 64 x 64, 64 columns of gradients. Registers are shorter.
 template <class T>
-struct ScalarGradientEngine : ScalarEngine<T, 64> {
-  using Base = ScalarEngine<T, 64>;
+struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
+  using Base = ScalarEngine<T, 64, 1>;
   using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
   /// A tile where scores are looked at one by one.

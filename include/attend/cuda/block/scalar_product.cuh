@@ -34,11 +34,12 @@ struct ScalarPart {
   }
 };
 
-/// rS += sA sB^T: dot products of A's rows with B's rows.
-template <class Real, class TileA, class TileB>
+/// rS += sA sB^T: dot products of A's rows with B's rows, the operands of so many steps in
+/// registers at once.
+template <int StepsAtOnce = 2, class Real, class TileA, class TileB>
 __device__ void add_dot_products(Real (&rS)[ScalarPart::kRows][ScalarPart::kColumns],
                                  const TileA& sA, const TileB& sB) {
-#pragma unroll 1  // operands of two steps at a time would take the registers of sums
+#pragma unroll StepsAtOnce
   for (int k = 0; k < TileA::kColumns; k += 4) {
     Quad<Real> b[ScalarPart::kColumns];
     for (int c = 0; c < ScalarPart::kColumns; ++c) b[c] = sB.quad(ScalarPart::column(c), k);

@@ -185,7 +185,7 @@ class TileGradients {
     constexpr Fours kFours = kRowsAreQueries ? Engine::kColumnFours : Engine::kRowFours;
     constexpr int kBits = kFours.lanes * kFours.each;  // of a call, that these lanes need
     constexpr int kScores = kFours.each;               // scores of a thread's that one call is for
-    const int turn = lane() / kFours.step % kFours.lanes;
+    const int turn = opaque(lane()) / kFours.step % kFours.lanes;
     unsigned own = 0;
 #pragma unroll 1
     for (int n = 0; n < kCount / kBits; ++n) {
