@@ -19,9 +19,16 @@ enum class FlashScores {
   any,       ///< all that a variant may ask for, dropout too
 };
 
+/// Who computes a product together.
+enum class ProductUnit {
+  warp,       ///< mma.sync: capability 8.0 and later
+  warpgroup,  ///< wgmma, four warps: 9.0 only
+};
+
 /// A block of the flash kernel: `warps` of `warp_rows` queries each, on `keys` keys at a time, of
 /// which `slots` tiles (of keys or of values) are in shared memory.
 struct FlashTiling {
+  ProductUnit unit;        ///< whose products
   int head_dim;            ///< greatest head dim, of q and k and of v
   FlashScores scores;      ///< which kernel
   int warps;               ///< of a block
@@ -41,21 +48,30 @@ struct FlashTiling {
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all.
 inline constexpr FlashTiling kFlashTilings[] = {
-    {64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
-    {128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
-    {256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
-    {128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
-    {256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+    {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
+    {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
+    {ProductUnit::warp, 256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+    {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
+    {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
+    {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 64, FlashScores::products, 8, 16, 128, 4,
+     QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 128, FlashScores::products, 8, 16, 128, 4,
+     QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 256, FlashScores::products, 8, 16, 64, 4,
+     QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 64, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
 };
 
 /// The first tiling that has room for both head dims; the last if none has.
 constexpr const FlashTiling& flash_tiling(std::int64_t head_dim, std::int64_t head_dim_v,
-                                          FlashScores scores) {
+                                          FlashScores scores, ProductUnit unit) {
   const std::int64_t most = head_dim > head_dim_v ? head_dim : head_dim_v;
   const FlashTiling* found = nullptr;
   for (const FlashTiling& tiling : kFlashTilings) {
-    if (tiling.scores != scores) continue;
+    if (tiling.unit != unit || tiling.scores != scores) continue;
     found = &tiling;
     if (most <= tiling.head_dim) break;
   }

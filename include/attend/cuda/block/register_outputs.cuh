@@ -5,6 +5,7 @@
 #include "../../core/forward_tensors.hpp"
 #include "../arch/convert.cuh"
 #include "../arch/opaque.cuh"
+#include "../arch/wgmma.cuh"
 #include "../tile/async_copy.cuh"
 #include "key_value_ring.cuh"
 #include "online_softmax.cuh"
@@ -105,6 +106,7 @@ class RegisterOutputs {
       begin_copy<Engine::kThreads>(tile, v.rows(j, length), v.layout);
       cp_async_commit_group();
       cp_async_wait_group<0>();
+      if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) fence_proxy_async();
       __syncthreads();
       typename Engine::Scores rP;
 #pragma unroll

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "../block/flash_engine.cuh"
+#include "../block/warpgroup_engine.cuh"
 #include "../kernel/flash.cuh"
+#include "../kernel/flash_warpgroup.cuh"
+#include "device.hpp"
 #include "launch.cuh"
 #include "splits.cuh"
 
@@ -12,6 +16,16 @@
 
 namespace attend::cuda {
 
+/// An engine's kernel.
+template <class Engine, class V>
+constexpr auto flash_kernel() {
+  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
+    return flash_warpgroup<Engine, V>;
+  } else {
+    return flash<Engine, V>;
+  }
+}
+
 /// Runs one kernel.
 template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
@@ -19,7 +33,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
                          cudaStream_t stream) {
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
-  const auto kernel = flash<Engine, V>;
+  const auto kernel = flash_kernel<Engine, V>();
   allow_shared_memory(kernel, kShared);
   launch("flash", kernel,
          {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().split),
@@ -28,18 +42,32 @@ void launch_flash_engine(const Problem& problem, const V& variant,
   splits.merge(problem, tensors, stream);
 }
 
+/// Whether the current device multiplies by warpgroups, and the program has an engine's kernel in
+/// code for it.
+template <class Engine, class V>
+bool has_warpgroups() {
+  if (capability(current_device()) != Capability{9, 0}) return false;
+  return attributes(flash_kernel<Engine, V>()).maxThreadsPerBlock >= Engine::kThreads;
+}
+
 /// Runs the kernel of a head dim's tiling.
+template <class T, int HeadDim, FlashScores scores, class V>
+void launch_flash_head_dim(const Problem& problem, const V& variant,
+                           const ForwardTensors<T>& tensors, cudaStream_t stream) {
+  using Warpgroups = WarpgroupEngine<T, HeadDim, scores>;
+  if (has_warpgroups<Warpgroups, V>())
+    return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
+  launch_flash_engine<FlashEngine<T, HeadDim, scores>>(problem, variant, tensors, stream);
+}
+
+/// Runs the kernel of a call's head dims.
 template <class T, FlashScores scores, class V>
 void launch_flash_tiling(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                          cudaStream_t stream) {
-  switch (flash_tiling(problem.head_dim, problem.head_dim_v, scores).head_dim) {
-    case 64:
-      return launch_flash_engine<FlashEngine<T, 64, scores>>(problem, variant, tensors, stream);
-    case 128:
-      return launch_flash_engine<FlashEngine<T, 128, scores>>(problem, variant, tensors, stream);
-    default:
-      return launch_flash_engine<FlashEngine<T, 256, scores>>(problem, variant, tensors, stream);
-  }
+  const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
+  if (most <= 64) return launch_flash_head_dim<T, 64, scores>(problem, variant, tensors, stream);
+  if (most <= 128) return launch_flash_head_dim<T, 128, scores>(problem, variant, tensors, stream);
+  launch_flash_head_dim<T, 256, scores>(problem, variant, tensors, stream);
 }
 
 /// Runs the flash path: half types, head dims up to 256.

@@ -27,6 +27,16 @@ void allow_shared_memory(void (*kernel)(Parameters...), std::size_t bytes) {
         "cudaFuncSetAttribute of dynamic shared memory");
 }
 
+/// What the compiler made of a kernel for the current device.
+/// @throws device_error if there is no code for it
+template <class... Parameters>
+cudaFuncAttributes attributes(void (*kernel)(Parameters...)) {
+  cudaFuncAttributes found{};
+  check(cudaFuncGetAttributes(&found, reinterpret_cast<const void*>(kernel)),
+        "cudaFuncGetAttributes");
+  return found;
+}
+
 /// Starts a kernel in a stream.
 /// @throws device_error, named `what`
 template <class... Parameters>

@@ -35,10 +35,11 @@ __device__ void begin_copies(HalfTile<T, Rows, Columns>& tile, const RowsOf& row
   for (int n = 0; n < Rows; n += RowsAtOnce)
 #pragma unroll
     for (int x = 0; x < 8; x += Width)
-      cp_async_or_zero<Width * sizeof(T)>(
-          (to ^ static_cast<std::uint32_t>(n % 8 * 16)) +
-              static_cast<std::uint32_t>(n * Columns + x) * sizeof(T),
-          rows.address(n) + 8 * c + x, 8 * c + x < columns && rows.exists(n));
+      cp_async_or_zero<Width * sizeof(T)>((to ^ static_cast<std::uint32_t>(n % 8 * 16)) +
+                                              static_cast<std::uint32_t>(n) * tile.kRowBytes +
+                                              static_cast<std::uint32_t>(x) * sizeof(T),
+                                          rows.address(n) + 8 * c + x,
+                                          8 * c + x < columns && rows.exists(n));
 }
 
 /// Begins to fill a tile with rows that know of each other: `rows.from(n)` are those from the n-th

@@ -21,29 +21,37 @@ struct alignas(16) Octet {
   T at[8];  ///< in memory's order
 };
 
-/// A matrix of rows of octets in shared memory. Octet c of a row lies at place c ^ (row % 8), so
-/// that the same octet of eight rows below each other lies in eight different groups of banks.
+/// A matrix of rows of octets in shared memory, in panels of 64 columns, one after the other. Octet
+/// c of a row of a panel lies at place c ^ (row % 8), so that the same octet of eight rows below
+/// each other lies in eight different groups of banks. (This is what wgmma knows as the 128-byte
+/// swizzle, where a panel begins at a multiple of 1024 bytes.)
 template <class Element, int RowCount, int ColumnCount>
 struct HalfTile {
   using T = Element;
   static constexpr int kRows = RowCount;
   static constexpr int kColumns = ColumnCount;
   static constexpr int kOctets = kColumns / 8;
-  static_assert(kColumns % 64 == 0, "the swizzle permutes eight octets");
+  static constexpr int kPanelOctets = 8;           ///< of a row of a panel
+  static constexpr std::uint32_t kRowBytes = 128;  ///< of a row of a panel
+  static constexpr std::uint32_t kPanelBytes = kRows * kRowBytes;
+  static_assert(kOctets % kPanelOctets == 0, "the swizzle permutes eight octets");
 
   Octet<T> octets[kRows * kOctets];
 
   /// Elements 8 c to 8 c + 7 of a row.
-  __device__ Octet<T>& octet(int row, int c) { return octets[row * kOctets + (c ^ row % 8)]; }
+  __device__ Octet<T>& octet(int row, int c) { return octets[place(row, c)]; }
   /// @copydoc octet(int, int)
-  __device__ const Octet<T>& octet(int row, int c) const {
-    return octets[row * kOctets + (c ^ row % 8)];
-  }
+  __device__ const Octet<T>& octet(int row, int c) const { return octets[place(row, c)]; }
   /// One element.
   __device__ T& at(int row, int column) { return octet(row, column / 8).at[column % 8]; }
   /// @copydoc at(int, int)
   __device__ const T& at(int row, int column) const {
     return octet(row, column / 8).at[column % 8];
+  }
+
+ private:
+  static __device__ int place(int row, int c) {
+    return (c / kPanelOctets * kRows + row) * kPanelOctets + (c ^ row % 8) % kPanelOctets;
   }
 };
 

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../arch/opaque.cuh"
+#include "../arch/wgmma.cuh"
+#include "flash_fragments.cuh"
+
+/// @file
+/// The products of the flash kernel on warpgroups: four warps' rows against a tile of keys or
+/// values. Queries, keys and values are read from shared memory by the tensor cores themselves;
+/// scores, weights and outputs are in registers. Products are begun, and run while the warps go on.
+
+namespace attend::cuda {
+
+/// The engine of `HeadDim`'s tiling.
+template <class T, int HeadDim, FlashScores scores>
+struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup> {
+  using Fragments = FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup>;
+  using Fragments::kSteps, Fragments::kTileColumns, Fragments::kWidth, Fragments::kRows;
+  using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,
+      typename Fragments::Tile, typename Fragments::Weights;
+
+  /// Begins rS = Q K^T, as a group.
+  static __device__ void begin_dot_products(Scores& rS, const QueryRows& sQ, const Tile& sK) {
+    constexpr std::uint32_t kGroupRows = 64, kGroup = 4 * kWarp;
+    const std::uint32_t first = threadIdx.x / kGroup * kGroupRows;
+    const std::uint32_t q = shared_address(&sQ) + first * QueryRows::kRowBytes;
+    const std::uint32_t k = shared_address(&sK);
+    wgmma_fence();
+#pragma unroll
+    for (int n = 0; n < kSteps; ++n) {
+      // Sixteen elements further along a row; a panel has four times as many.
+      const std::uint32_t along = static_cast<std::uint32_t>(n) % 4 * 32, panel = n / 4;
+      wgmma<kTileColumns>(
+          rS, wgmma_operand(q + along + panel * QueryRows::kPanelBytes, QueryRows::kPanelBytes),
+          wgmma_operand(k + along + panel * Tile::kPanelBytes, Tile::kPanelBytes), n > 0);
+    }
+    wgmma_commit_group();
+  }
+
+  /// Begins rO += P V, as a group.
+  static __device__ void begin_products(Output& rO, const Weights& rP, const Tile& sV) {
+    const std::uint32_t v = shared_address(&sV);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < kTileColumns / 16; ++k)
+      wgmma<kWidth>(rO, rP.at[k][0], v + static_cast<std::uint32_t>(k) * 16 * Tile::kRowBytes);
+    wgmma_commit_group();
+  }
+
+  /// Waits until all groups but the `Pending` latest are done, one of which had results in `x`.
+  template <int Pending, int Columns>
+  static __device__ void wait(float (&x)[kRows][Columns]) {
+    wgmma_wait_group<Pending>();
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < Columns; ++c) x[r][c] = opaque(x[r][c]);  // read after the wait
+  }
+
+  /// rO += P V, done.
+  static __device__ void add_products(Output& rO, const Weights& rP, const Tile& sV) {
+    begin_products(rO, rP, sV);
+    wait<0>(rO);
+  }
+
+ private:
+  // x (+)= a b with `Columns` columns, of operands in shared memory.
+  template <int Columns>
+  static __device__ void wgmma(float (&x)[kRows][Columns / 4], std::uint64_t a, std::uint64_t b,
+                               bool adds) {
+    if constexpr (Columns == 64) wgmma_m64n64k16(x[0], x[1], a, b, adds, T{});
+    if constexpr (Columns == 128) wgmma_m64n128k16(x[0], x[1], a, b, adds, T{});
+  }
+  // x += a b, of sixteen rows of values from address `v` on.
+  template <int Columns>
+  static __device__ void wgmma(float (&x)[kRows][Columns / 4], const std::uint32_t (&a)[4],
+                               std::uint32_t v) {
+    constexpr int kAtOnce = Columns < 128 ? Columns : 128;
+#pragma unroll
+    for (int c = 0; c < Columns; c += kAtOnce) {
+      const std::uint64_t b = wgmma_operand(
+          v + static_cast<std::uint32_t>(c) / 64 * Tile::kPanelBytes, Tile::kPanelBytes);
+      if constexpr (kAtOnce == 64) wgmma_m64n64k16(x[0] + c / 4, x[1] + c / 4, a, b, T{});
+      if constexpr (kAtOnce == 128) wgmma_m64n128k16(x[0] + c / 4, x[1] + c / 4, a, b, T{});
+    }
+  }
+};
+
+}  // namespace attend::cuda
