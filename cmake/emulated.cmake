@@ -2,7 +2,8 @@
 # lines. Programs that link it run on the emulated GPU where LD_LIBRARY_PATH leads to it, else on a real one.
 if(NOT TARGET attend_cuda_emulated)
   add_library(attend_cuda_emulated STATIC EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/cmake/attend_cuda.cu)
-  set_target_properties(attend_cuda_emulated PROPERTIES CUDA_ARCHITECTURES "75-virtual;80-virtual" CUDA_RUNTIME_LIBRARY Shared)
+  set_target_properties(attend_cuda_emulated PROPERTIES CUDA_ARCHITECTURES "${ATTEND_TEST_CUDA_ARCHITECTURES}" CUDA_RUNTIME_LIBRARY Shared
+                        POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(attend_cuda_emulated PUBLIC attend::attend CUDA::cudart PRIVATE attend_warnings)
   target_compile_options(attend_cuda_emulated PRIVATE
     -std=c++20 --extended-lambda --no-compress -lineinfo -Wno-deprecated-gpu-targets)
