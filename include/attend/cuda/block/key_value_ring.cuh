@@ -3,6 +3,7 @@
 #include "../../core/forward_tensors.hpp"
 #include "../arch/cp_async.cuh"
 #include "../tile/async_copy.cuh"
+#include "../tile/key_order.cuh"
 #include "../tile/rows.cuh"
 #include "key_tiles.cuh"
 
@@ -18,9 +19,9 @@ struct HeadRows {
   std::int64_t stride;  ///< elements between rows
   RowLayout layout;
 
-  /// Rows j and following, up to row `end`.
-  __device__ MatrixRows<const T> rows(int j, int end) const {
-    return {first + j * stride, stride, end - j};
+  /// Rows j and following, up to row `end`, for a tile.
+  __device__ InKeyOrder<MatrixRows<const T>> rows(int j, int end) const {
+    return {{first + j * stride, stride, end - j}};
   }
 };
 
