@@ -100,7 +100,6 @@ struct FlashFragments {
   static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
                                       const Tile& sV, QueryRows& sP) {
     const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
-    allowed.find();
     each_weight([&](int k, int m, int x, int r, int c) {
       T* const two = &sP.octet(row + 8 * r, c / 2).at[2 * t];
       const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});

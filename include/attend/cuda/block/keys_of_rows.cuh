@@ -4,16 +4,25 @@
 
 #include "../../core/view.hpp"
 #include "../arch/opaque.cuh"
+#include "tile_rows.cuh"
 
 /// @file
 /// A tensor (b h i j), mask or bias, as a thread of a tile of scores reads it.
 
 namespace attend::cuda {
 
-/// Four neighbours, read at once.
+/// Four neighbours, as they are read at once.
 template <class Number>
-struct alignas(4 * sizeof(Number)) Four {
-  Number at[4];  ///< in memory's order
+struct FourOf;
+/// Of a bias.
+template <>
+struct FourOf<float> {
+  using Type = float4;
+};
+/// Of a mask: bytes, each 0 or 1.
+template <>
+struct FourOf<bool> {
+  using Type = std::uint32_t;
 };
 
 /// What a tensor says of the keys of a tile's rows: a thread has four neighbouring keys of every
@@ -22,6 +31,7 @@ template <class Engine, class Number>
 class KeysOfRows {
  public:
   using Rows = typename Engine::Rows;
+  using Four = typename FourOf<Number>::Type;
 
   /// Of a tile's rows. The tensor may be null: then nothing may be asked.
   __device__ KeysOfRows(const View<const Number, 4>& tensor, const Rows& rows)
@@ -38,36 +48,28 @@ class KeysOfRows {
     const auto address = reinterpret_cast<std::uintptr_t>(tensor_.data());
     const std::int64_t multiples = tensor_.stride(0) | tensor_.stride(1) | tensor_.stride(2);
     const bool whole = first + Engine::kTileColumns <= tensor_.extent(3);
-    return address % sizeof(Four<Number>) == 0 && multiples % 4 == 0 && tensor_.stride(3) == 1 &&
+    return address % sizeof(Four) == 0 && multiples % 4 == 0 && tensor_.stride(3) == 1 &&
            (whole || tensor_.extent(3) % 4 == 0);
-  }
-
-  /// Where the thread's r-th row has the thread's first key of the tile that begins with key
-  /// `first`.
-  __device__ const Number* row(int r, int first) const {
-    const TileRow& row = rows_.row[Engine::row(r)];
-    const auto h = static_cast<unsigned>(row.h), i = static_cast<unsigned>(row.i);
-    return tile_ + h * tensor_.stride(1) + i * tensor_.stride(2) +
-           (first + opaque(Engine::first_key())) * tensor_.stride(3);
   }
 
   /// The keys of a row that come in fours: `use(n, four)` for the n-th of the thread's, in order.
   /// Those past the last key are 0.
   template <class Use>
   __device__ void each_four(int r, int first, Use use) const {
-    const auto* const fours = reinterpret_cast<const Four<Number>*>(row(r, first));
-    const int left = static_cast<int>(tensor_.extent(3)) - first - opaque(Engine::first_key());
+    const int from = first + opaque(Engine::first_key());
+    const auto* const fours = reinterpret_cast<const Four*>(row(r) + from);
+    const int left = static_cast<int>(tensor_.extent(3)) - from;
 #pragma unroll
-    for (int n = 0; n < Engine::kColumns / 4; ++n)
-      use(n, 16 * n < left ? fours[4 * n] : Four<Number>{});
+    for (int n = 0; n < Engine::kColumns / 4; ++n) use(n, 16 * n < left ? fours[4 * n] : Four{});
   }
 
   /// The keys of a row one by one: `use(c, number)` for those that there are. `AtOnce` is for how
   /// many there is code.
   template <int AtOnce, class Use>
   __device__ void each(int r, int first, Use use) const {
-    const Number* const keys = row(r, first);
-    const int left = static_cast<int>(tensor_.extent(3)) - first - opaque(Engine::first_key());
+    const int from = first + opaque(Engine::first_key());
+    const Number* const keys = row(r) + from * tensor_.stride(3);
+    const int left = static_cast<int>(tensor_.extent(3)) - from;
 #pragma unroll(AtOnce)
     for (int c = 0; c < Engine::kColumns; ++c)
       if (Engine::key_from_first(c) < left)
@@ -75,6 +77,13 @@ class KeysOfRows {
   }
 
  private:
+  // Where the thread's r-th row begins.
+  __device__ const Number* row(int r) const {
+    const TileRow& row = rows_.row[Engine::row(r)];
+    const auto h = static_cast<unsigned>(row.h), i = static_cast<unsigned>(row.i);
+    return tile_ + h * tensor_.stride(1) + i * tensor_.stride(2);
+  }
+
   const View<const Number, 4>& tensor_;
   const Rows& rows_;
   const Number* tile_;  // of its first row

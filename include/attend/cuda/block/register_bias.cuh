@@ -11,7 +11,7 @@
 
 namespace attend::cuda {
 
-/// A bias' part of a tile, fetched ahead of its use where there are registers for it.
+/// A bias' part of a tile, fetched ahead of its use where the tiling says so.
 template <class Engine>
 class RegisterBias {
  public:
@@ -20,7 +20,7 @@ class RegisterBias {
   using Scores = typename Engine::Scores;
   static constexpr int kRows = Engine::kRows;
   static constexpr int kColumns = Engine::kColumns;
-  static constexpr bool kFetches = kRows * kColumns <= 32;
+  static constexpr bool kFetches = Engine::kTiling.ahead == FetchAhead::mask_and_bias;
 
   /// Of a tile's rows.
   __device__ RegisterBias(const View<const float, 4>& bias, const Rows& rows) : bias_(bias, rows) {}
@@ -31,8 +31,14 @@ class RegisterBias {
       if (!bias_.come_in_fours(first)) return;
 #pragma unroll
       for (int r = 0; r < kRows; ++r)
-        bias_.each_four(r, first, [&](int n, const Four<float>& four) { fours_[r][n] = four; });
+        bias_.each_four(r, first, [&](int n, const float4& four) { fours_[r][n] = four; });
     }
+  }
+
+  /// Nothing is to be read.
+  __device__ void forget_fetched() {
+    for (auto& row : fours_)
+      for (float4& four : row) forget(four.x), forget(four.y), forget(four.z), forget(four.w);
   }
 
   /// rS = factor rS + bias of keys `first` and following. It was fetched.
@@ -40,10 +46,10 @@ class RegisterBias {
     if (bias_.come_in_fours(first)) {
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        const auto add = [&](int n, const Four<float>& four) {
-#pragma unroll
-          for (int x = 0; x < 4; ++x)
-            rS[r][4 * n + x] = fmaf(rS[r][4 * n + x], factor, four.at[x]);
+        const auto add = [&](int n, const float4& four) {
+          float* const score = rS[r] + 4 * n;
+          score[0] = fmaf(score[0], factor, four.x), score[1] = fmaf(score[1], factor, four.y);
+          score[2] = fmaf(score[2], factor, four.z), score[3] = fmaf(score[3], factor, four.w);
         };
         if constexpr (kFetches) {
 #pragma unroll
@@ -72,7 +78,7 @@ class RegisterBias {
 
  private:
   KeysOfRows<Engine, float> bias_;
-  Four<float> fours_[kFetches ? kRows : 1][kColumns / 4];
+  float4 fours_[kFetches ? kRows : 1][kColumns / 4];
 };
 
 }  // namespace attend::cuda

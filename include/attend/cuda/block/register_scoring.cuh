@@ -52,6 +52,7 @@ class RegisterScoring {
   /// asked for.
   __device__ void fetch(int first) {
     if constexpr (kAny) {
+      mask_.forget_fetched(), bias_.forget_fetched();
       if (variant_.mask) mask_.fetch(first);
       if (variant_.bias) bias_.fetch(first);
     }
@@ -59,9 +60,10 @@ class RegisterScoring {
 
   /// Turns dot products of the keys `first` and following into scores, those of excluded keys into
   /// -inf. Says which are allowed. `within`: position and the user's function allow all of them to
-  /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed, and have a
-  /// score of -inf, or NaN if their dot product is not finite: `allowed` tells, and `may_exclude`.
+  /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed: their score
+  /// is -inf, too, but NaN where their dot product is not finite.
   __device__ Bits score(Scores& rS, int first, bool within) const {
+    if (!kAny && within) return kAll;
     Bits allowed = within ? kAll : seen(first);
     if constexpr (kAny) {
       if (variant_.mask) allowed &= mask_.kept(first);
@@ -88,28 +90,14 @@ class RegisterScoring {
     if constexpr (kAny) dropout_.apply(rP, first);
   }
 
-  /// Which keys are allowed.
-  class Allowed {
-   public:
-    /// Of the tile of keys `first` and following; `bits` are what `score` said of it.
-    __device__ Allowed(const RegisterScoring& scoring, Bits bits, int first)
-        : scoring_(scoring), bits_(bits), first_(first) {}
-    /// To be called before it is asked: that is rare, so that little is kept for it.
-    __device__ void find() {
-      if constexpr (!kAny) bits_ = scoring_.seen(first_);
-      if constexpr (kAny)
-        if (scoring_.variant_.bias) bits_ = scoring_.bias_.kept_of(bits_, first_);
-    }
-    /// Whether that in column c of row r is allowed.
-    __device__ bool operator()(int r, int c) const { return is_set(bits_, r, c); }
-
-   private:
-    const RegisterScoring& scoring_;
-    Bits bits_;
-    int first_;
-  };
-  /// @copydoc Allowed::Allowed
-  __device__ Allowed allowed(Bits bits, int first) const { return {*this, bits, first}; }
+  /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said since
+  /// `look_closely`.
+  __device__ bool is_allowed(Bits bits, int first, int r, int c) const {
+    if constexpr (kAny) return is_set(bits, r, c);
+    const TileRow row = rows_.row[Engine::row(r)];  // rarely asked, so that bits need not be kept
+    const int key = first + Engine::key(c);
+    return row.begin <= key && key < row.end;
+  }
 
  private:
   static constexpr bool kAny = Engine::kScores == FlashScores::any;

@@ -45,7 +45,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
   using T = typename Engine::Element;
   using Scoring = RegisterScoring<Engine, V>;
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
-  const Scoring scoring(problem, variant, shared.rows);
+  Scoring scoring(problem, variant, shared.rows);
   const TileUser<Engine> user(shared.slots);
   Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
   typename Engine::Output rO;
@@ -59,7 +59,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
     const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
     const bool all = warp_keys.cover(j, Engine::kTileColumns) && kept == Coverage::all;
     allowed = scoring.score(rS, j, all);
-    excluded = excluded || allowed != Scoring::kAll;
+    excluded = excluded || scoring.may_exclude(allowed);
   };
   const auto is_plain = [&](int j) {
     return Engine::kScores == FlashScores::products &&
@@ -71,6 +71,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
   if (begin < end) {
     user.wait_for_queries();
     typename Engine::Scores rS;
+    scoring.fetch(begin);
     Engine::begin_dot_products(rS, shared.q, user.wait(0));
     Engine::template wait<0>(rS);
     user.release(0);
@@ -83,6 +84,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
     // Scores of the next tile of keys, j and following, and outputs of this one.
     const auto step = [&](int j, auto change) {
       typename Engine::Scores rS;
+      scoring.fetch(j);
       const auto& sV = user.wait(n);
       Engine::begin_dot_products(rS, shared.q, user.wait(n + 1));
       Engine::begin_products(rO, rP, sV);
@@ -125,6 +127,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
       Engine::sync();
     };
     const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
+    scoring.look_closely();
     softmax.clear();
     clear<Engine>(rO);
 #pragma unroll 1
@@ -138,6 +141,7 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
       Engine::begin_dot_products(rS, shared.q, sK);
       Engine::template wait<0>(rS);
       const auto is_allowed = [&](int r, int c) { return scoring.is_allowed(allowed, j, r, c); };
+      scoring.fetch(j);
       score(rS, j);
       softmax.add_any(rS, factors, is_allowed);
       scoring.apply_dropout(rS, j);
