@@ -114,6 +114,7 @@ void decode_mov(Decoder& d) {
   }
   d.dst(0, type);
   d.src(1, type);
+  d.in().renames = ptx::bytes_of(type) == 4 && from.kind == Operand::Kind::reg;
   d.set(ptx::bytes_of(type) == 8 ? lanewise<u64(u64)>([](u64 a) { return a; })
                                  : lanewise<u32(u32)>([](u32 a) { return a; }),
         shadow::move);
