@@ -11,17 +11,27 @@ std::string place_of(const Function& f, std::uint32_t site) {
 
 }  // namespace
 
-/// A copy of a whole register to another one. It is no access: ptxas makes both one register, so
-/// that a loop can carry accumulators in flight from one turn to the next.
+/// A copy of a whole register to another one. nvcc puts such copies anywhere: where loops begin and
+/// end, while products are in flight, and for zeros between a fence and a product; ptxas lets both
+/// have one place. So it is no access, and what is known of the one holds for the other. But the
+/// result of a product is read by it. (Source code that has to compute a register before a fence
+/// must say so, as with asm volatile("" : "+f"(x)): nvcc moves other instructions too.)
 bool Warp::rename(Ref from, Ref to) {
-  if (active != ~0u || from.unit == to.unit) return false;
-  const HeldRegister& source = held[from.unit];
+  if (active != ~0u || (from.bank == to.bank && from.unit == to.unit)) return false;
   HeldRegister& target = held[to.unit];
   if (target.accumulators != nullptr || target.readers != 0) return false;
+  if (from.bank == Ref::constants) {
+    target = {};
+    return true;
+  }
+  HeldRegister& source = held[from.unit];
   target = source;
   target.readers = 0;
   if (source.accumulators != nullptr) {
     source.accumulators->names.emplace_back(source.element, to.unit);
+  } else if (source.is_result) {
+    source.accessed = fences + 1;
+    source.by = site_;
   }
   return true;
 }
@@ -30,9 +40,8 @@ void Warp::watch(const Instruction& in) {
   if (frame->parent != nullptr || held.empty()) return;
   const Function& f = *frame->function;
   const auto is_held = [&](Ref r) { return r.bank == Ref::registers && f.held[r.unit]; };
-  if (in.renames && is_held(in.src[0]) && is_held(in.dst[0]) && rename(in.src[0], in.dst[0])) {
-    return;
-  }
+  const bool from_held = in.renames && (in.src[0].bank == Ref::constants || is_held(in.src[0]));
+  if (from_held && is_held(in.dst[0]) && rename(in.src[0], in.dst[0])) return;
   const auto fail_in_flight = [&](const char* what, std::uint32_t by) {
     fail(Fault::product_in_flight, active,
          std::string(what) + " " + place_of(f, by) +
@@ -57,6 +66,7 @@ void Warp::watch(const Instruction& in) {
       fail_in_flight("writes a register that holds a part of A:", h.by);
     }
     h.accessed = h.written = stamp;
+    h.is_result = false;
     h.by = site_;
   }
 }

@@ -78,6 +78,7 @@ struct HeldRegister {
   std::uint32_t by = 0;                        ///< site of the last of them
   std::uint32_t produced = 0;                  ///< stamp of products
   std::uint32_t columns = 0;                   ///< of the last product
+  bool is_result = false;                      ///< a product wrote it last, and has ended
 };
 
 /// Four consecutive warps.

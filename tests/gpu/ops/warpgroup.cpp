@@ -387,6 +387,7 @@ void land(Warp& w, Accumulators& acc) {
       if (!acc.doubts.empty() && acc.doubts[at] != 0) w.set_undefined(r, lane, 0xFFFFFFFFu);
     }
     w.held[unit].accumulators = nullptr;
+    w.held[unit].is_result = true;
   }
   acc.names.clear();
 }

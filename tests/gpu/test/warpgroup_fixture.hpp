@@ -41,10 +41,11 @@ struct Tile {
     return start + i / elements * leading() + k / 8 * stride() + k % 8 * row() + piece * 16 +
            i % 8 * 2;
   }
-  u64 descriptor(u32 base) const {
+  /// Its start counts from the beginning of the kernel's shared memory.
+  u64 descriptor() const {
     const u32 advance = swizzle == 0 ? 2 * step * leading() : 32 * step;
     const u64 mode = swizzle == 0 ? 0 : swizzle == 128 ? 1 : swizzle == 64 ? 2 : 3;
-    return (base + start + advance) >> 4 | u64{leading() >> 4} << 16 | u64{stride() >> 4} << 32 |
+    return (start + advance) >> 4 | u64{leading() >> 4} << 16 | u64{stride() >> 4} << 32 |
            mode << 62;
   }
 };
@@ -78,7 +79,6 @@ struct Wgmma {
 };
 
 constexpr u32 kImageBytes = 49152;
-constexpr u32 kSharedStart = 1024;  // where the machine's shared memory begins
 
 inline int value_a(u32 row, u32 k) { return static_cast<int>((row * 7 + k * 3) % 11) - 5; }
 inline int value_b(u32 k, u32 n) { return static_cast<int>((k * 5 + n * 2) % 9) - 4; }
@@ -125,11 +125,12 @@ inline std::string Wgmma::text() const {
       filled + "\n  mul.wide.u32 %rd6, %r1, " + std::to_string(2 * columns) +
       ";\n"
       "  add.s64 %rd7, %rd3, %rd6;\n  add.s64 %rd9, %rd4, %rd6;\n"
-      "  mov.u64 %rd20, " +
-      std::to_string(a.descriptor(kSharedStart)) +
+      "  shr.u32 %r5, %r3, 4;\n  cvt.u64.u32 %rd10, %r5;\n"
+      "  add.s64 %rd20, %rd10, " +
+      std::to_string(a.descriptor()) +
       ";\n"
-      "  mov.u64 %rd21, " +
-      std::to_string(b.descriptor(kSharedStart)) + ";\n";
+      "  add.s64 %rd21, %rd10, " +
+      std::to_string(b.descriptor()) + ";\n";
   for (u32 i = 0; i < columns / 2; ++i) {
     code += "  ld.global.f32 %f" + std::to_string(i) + ", [%rd7+" + std::to_string(4 * i) + "];\n";
   }

@@ -134,6 +134,20 @@ TEST(WgmmaChecks, Fence) {
   expect_text(wgmma_failure(w, Fault::missing_fence), "accumulator 7");
   w.between += kFence;
   EXPECT_TRUE(run_wgmma(w).result.ok());
+  // a copy reads the result of a product
+  w.between = std::string(kCommit) + kWait + "mov.f32 %f150, %f7; mov.f32 %f7, %f150;\n";
+  EXPECT_TRUE(run_wgmma(w).result.ok());  // there and back again
+  w.between = std::string(kCommit) + kWait + "mov.f32 %f150, %f7;\n";
+  w.at_end =
+      "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f150,%f151,%f152,%f153}, %rd20, "
+      "%rd21, 0, 1, 1, 0, 0;\n" +
+      std::string(kCommit) + kWait;
+  expect_text(wgmma_failure(w, Fault::missing_fence), "accumulator 7");
+  // constants and copies that nvcc puts after the fence are no accesses
+  Wgmma c;
+  c.before = "mov.f32 %f1, %f2;\n" + std::string(kFence) +
+             "mov.f32 %f3, 0f00000000;\n mov.f32 %f4, %f1;\n";
+  EXPECT_TRUE(run_wgmma(c).result.ok());
   // a register of A
   Wgmma r;
   r.registers_a = true;
