@@ -102,7 +102,10 @@ void Block::report_deadlock() {
     const std::uint32_t site = gather ? group->pc : group->pc - 1;
     std::string message =
         gather ? "some lanes of the warp wait here for others, which wait elsewhere"
-               : "the barrier is never completed: other threads of the block wait elsewhere:";
+        : group->wait == Wait::warpgroup
+            ? "not all four warps of the warpgroup execute this; others wait elsewhere or have "
+              "ended:"
+            : "the barrier is never completed: other threads of the block wait elsewhere:";
     for (const auto& other : warps) {
       const Group* at = other->finished() ? nullptr : other->first_waiting();
       if (at == nullptr || other == warp) continue;

@@ -49,6 +49,7 @@ class Block {
   std::vector<std::byte> shared_defined;
   RaceDetector races;
   std::vector<std::unique_ptr<Warp>> warps;
+  std::vector<Warpgroup> warpgroups;  ///< made when first used
   std::uint64_t steps = 0;
   std::uint64_t ticks = 0;  ///< looks at the clock
   bool yields = false;      ///< a warp waits for another block: let others run

@@ -120,7 +120,23 @@ void fence_run(Warp& w, const Instruction&) {
   w.block.races.fence(w.index);
 }
 
+/// Writes of these lanes before it can be seen by the asynchronous proxy after it. It orders
+/// nothing else.
+void proxy_fence_run(Warp& w, const Instruction&) { w.block.races.proxy_fence(w.index, w.active); }
+
+void decode_proxy_fence(Decoder& d) {
+  d.in().effect = true;
+  d.expect("async");
+  const bool elsewhere = d.accept("global");
+  d.accept_one({"shared::cta", "shared::cluster"});
+  d.set(elsewhere ? [](Warp&, const Instruction&) {} : proxy_fence_run, nullptr);
+}
+
 void decode_fence(Decoder& d) {
+  if (d.has("proxy") && d.has("async")) {
+    d.accept("proxy");
+    return decode_proxy_fence(d);
+  }
   while (!d.take_any().empty()) {
   }
   d.set(fence_run, nullptr);
