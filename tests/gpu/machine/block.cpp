@@ -204,7 +204,14 @@ void Block::complete_if_full(std::uint32_t number) {
   }
 }
 
-void Block::lanes_exited(Warp&) {
+void Block::lanes_exited(Warp& warp) {
+  if (alive_threads() == 0) {
+    for (auto& [offset, barrier] : mbarriers) {
+      if (barrier.copies.empty()) continue;
+      barrier.copies.clear();
+      warp.fail(Fault::pending_copy, 0, "the block ends with bulk copies in flight");
+    }
+  }
   for (std::uint32_t i = 0; i < barriers_.size(); ++i) complete_if_full(i);
 }
 

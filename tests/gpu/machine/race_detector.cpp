@@ -227,6 +227,7 @@ RaceDetector::Conflict RaceDetector::check_product(const Record& r, std::uint32_
   if (same ? r.write_clock >= mine.all_lanes : r.write_time >= mine.knows[writer]) {
     return {Conflict::Kind::read_after_write, writer, lane, r.write_site, 0};
   }
+  if (r.write == Write::bulk) return {};
   const auto& fences = warps_[writer].fences;
   auto at = std::lower_bound(fences.begin(), fences.end(), r.write_time,
                              [](const ProxyFence& f, std::uint32_t time) { return f.time < time; });
@@ -286,6 +287,27 @@ void RaceDetector::end_read(std::uint32_t warp, std::uint32_t site,
       return {};
     });
   }
+}
+
+void RaceDetector::end_bulk_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
+  each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+    set_write(r, now, Write::bulk);
+    return {};
+  });
+}
+
+void RaceDetector::publish(std::uint32_t warp, std::vector<std::uint32_t>& into) {
+  ++time_;
+  Knowledge mine = warps_[warp].knows;
+  mine[warp] = time_;
+  if (into.empty()) into.assign(mine.size(), 0);
+  join(into, mine);
+}
+
+void RaceDetector::learn(std::uint32_t warp, const std::vector<std::uint32_t>& from) {
+  if (from.empty()) return;
+  join(warps_[warp].knows, from);
+  sync_all_lanes(warp);
 }
 
 void RaceDetector::proxy_fence(std::uint32_t warp, std::uint32_t lanes) {

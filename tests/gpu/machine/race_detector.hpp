@@ -61,6 +61,12 @@ class RaceDetector {
                       const std::vector<std::uint32_t>& offsets);
   /// One of those warps has waited for it.
   void end_read(std::uint32_t warp, std::uint32_t site, const std::vector<std::uint32_t>& offsets);
+  /// A bulk copy has landed: unlike end_copy's, its bytes were written by the asynchronous proxy.
+  void end_bulk_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
+  /// What the warp knows and has done goes into `into` (empty: nothing yet), from where `learn`
+  /// gives it to others.
+  void publish(std::uint32_t warp, std::vector<std::uint32_t>& into);
+  void learn(std::uint32_t warp, const std::vector<std::uint32_t>& from);
   /// fence.proxy.async, of shared memory.
   void proxy_fence(std::uint32_t warp, std::uint32_t lanes);
 
@@ -74,7 +80,7 @@ class RaceDetector {
   void strong_read(std::uint32_t warp);
 
  private:
-  enum class Write : std::uint8_t { none, weak, within_block, strong, in_flight };
+  enum class Write : std::uint8_t { none, weak, within_block, strong, bulk, in_flight };
   struct Record {
     std::uint32_t write_time = 0;
     std::uint32_t write_clock = 0;

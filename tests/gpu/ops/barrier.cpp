@@ -2,6 +2,7 @@
 
 #include "gpu/ops/arithmetic.hpp"
 #include "gpu/ops/groups.hpp"
+#include "gpu/ops/mbarrier.hpp"
 #include "gpu/ops/warp_wide.hpp"
 
 namespace gpu::ops {
@@ -122,7 +123,10 @@ void fence_run(Warp& w, const Instruction&) {
 
 /// Writes of these lanes before it can be seen by the asynchronous proxy after it. It orders
 /// nothing else.
-void proxy_fence_run(Warp& w, const Instruction&) { w.block.races.proxy_fence(w.index, w.active); }
+void proxy_fence_run(Warp& w, const Instruction&) {
+  w.block.races.proxy_fence(w.index, w.active);
+  fence_mbarriers(w);
+}
 
 void decode_proxy_fence(Decoder& d) {
   d.in().effect = true;
@@ -136,6 +140,11 @@ void decode_fence(Decoder& d) {
   if (d.has("proxy") && d.has("async")) {
     d.accept("proxy");
     return decode_proxy_fence(d);
+  }
+  if (d.accept("mbarrier_init")) {
+    d.expect("release");
+    d.expect("cluster");
+    return d.set([](Warp& w, const Instruction&) { fence_mbarriers(w); }, nullptr);
   }
   while (!d.take_any().empty()) {
   }

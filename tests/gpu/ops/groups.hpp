@@ -21,6 +21,7 @@ void register_barrier(Registry& registry);
 void register_matrix(Registry& registry);
 void register_matrix_move(Registry& registry);
 void register_warpgroup(Registry& registry);
+void register_mbarrier(Registry& registry);
 void register_async(Registry& registry);
 void register_hints(Registry& registry);
 
