@@ -23,10 +23,10 @@ struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgro
 
   static constexpr int kProducerThreads = 128;  ///< a warpgroup that brings tiles
   static constexpr int kBlockThreads = Fragments::kThreads + kProducerThreads;
-  /// Registers of a thread, of the two kinds: together what a multiprocessor has.
-  static constexpr int kProducerRegisters = 40, kRegisters = 232;
-  static_assert(kBlockThreads * 168 >=
-                kProducerThreads * kProducerRegisters + Fragments::kThreads * kRegisters);
+  /// Registers of a thread, of the two kinds: together what a multiprocessor has. (Steps of 8.)
+  static constexpr int kProducerRegisters = Fragments::kTiling.warps == 8 ? 40 : 32;
+  static constexpr int kRegisters = Fragments::kTiling.warps == 8 ? 232 : 160;
+  static_assert(kProducerThreads * kProducerRegisters + Fragments::kThreads * kRegisters <= 65536);
 
   /// Whether this thread is one of those that bring tiles.
   static __device__ bool is_producer() { return threadIdx.x >= Fragments::kThreads; }

@@ -173,7 +173,7 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
                                     const SplitResults<float>& results) {
   using T = typename Engine::Element;
   auto& shared = dynamic_shared<FlashWarpgroupShared<Engine>>();
-  shared.rows.find(problem, variant, results.split);
+  shared.rows.find(problem, variant, Engine::kWidth, results.split);
   shared.keys_values.find(tensors, shared.rows.tile);
   if (threadIdx.x == 0) shared.slots.init(Engine::kProducerThreads, Engine::kTiling.warps);
   __syncthreads();
