@@ -22,8 +22,8 @@ class RegisterDropout {
   __device__ RegisterDropout(const Problem& problem, const Dropout& dropout, const Rows& rows)
       : problem_(problem), dropout_(dropout), rows_(rows) {}
 
-  /// Makes the weights of keys `first` and following that dropout drops 0. Its factor for the others
-  /// is left to be done once, at the end.
+  /// Makes the weights of keys `first` and following that dropout drops 0. Its factor for the
+  /// others is left to be done once, at the end.
   __device__ void apply(Scores& rP, int first) const {
     if (!dropout_.active()) return;
     const auto greatest_dropped = static_cast<std::uint32_t>(dropout_.threshold - 1);

@@ -39,8 +39,8 @@ class RegisterMask {
       for (std::uint32_t& four : row) forget(four);
   }
 
-  /// A bit for each of the thread's scores of the tile of keys `first` and following: those that the
-  /// mask keeps. They were fetched.
+  /// A bit for each of the thread's scores of the tile of keys `first` and following: those that
+  /// the mask keeps. They were fetched.
   __device__ Bits kept(int first) const {
     Bits kept = 0;
     const bool same = mask_.same_for_rows();

@@ -36,8 +36,7 @@ class RegisterScoring {
 
   /// Of a tile's rows.
   __device__ RegisterScoring(const Problem& problem, const V& variant, const Rows& rows)
-      : problem_(problem),
-        variant_(variant),
+      : variant_(variant),
         rows_(rows),
         mask_(variant.mask, rows),
         bias_(variant.bias, rows),
@@ -60,8 +59,8 @@ class RegisterScoring {
 
   /// Turns dot products of the keys `first` and following into scores, those of excluded keys into
   /// -inf. Says which are allowed. `within`: position and the user's function allow all of them to
-  /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed: their score
-  /// is -inf, too, but NaN where their dot product is not finite.
+  /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed: their
+  /// score is -inf, too, but NaN where their dot product is not finite.
   __device__ Bits score(Scores& rS, int first, bool within) const {
     if (!kAny && within) return kAll;
     Bits allowed = within ? kAll : seen(first);
@@ -80,9 +79,7 @@ class RegisterScoring {
   /// From now on every bias is looked at before it is added.
   __device__ void look_closely() { closely_ = true; }
   /// Whether keys may be excluded from a tile, of which `bits` are what `score` said.
-  __device__ bool may_exclude(Bits bits) const {
-    return bits != kAll || (kAny && variant_.bias);
-  }
+  __device__ bool may_exclude(Bits bits) const { return bits != kAll || (kAny && variant_.bias); }
 
   /// Makes the weights that dropout drops 0. Its factor for the others is left to be done once, at
   /// the end.
@@ -90,8 +87,8 @@ class RegisterScoring {
     if constexpr (kAny) dropout_.apply(rP, first);
   }
 
-  /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said since
-  /// `look_closely`.
+  /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said
+  /// since `look_closely`.
   __device__ bool is_allowed(Bits bits, int first, int r, int c) const {
     if constexpr (kAny) return is_set(bits, r, c);
     const TileRow row = rows_.row[Engine::row(r)];  // rarely asked, so that bits need not be kept
@@ -130,8 +127,8 @@ class RegisterScoring {
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const TileRow row = rows_.row[Engine::row(r)];
-      bits |= KeyBits<Engine>::of_row(
-          r, KeyBits<Engine>::between(row.begin - first, row.end - first));
+      bits |=
+          KeyBits<Engine>::of_row(r, KeyBits<Engine>::between(row.begin - first, row.end - first));
     }
     return bits;
   }
@@ -180,7 +177,7 @@ class RegisterScoring {
     for (int r = 0; r < kRows; ++r) {
       const Index at = rows_.index(Engine::row(r));
       const float slope = variant_.alibi(at.b, at.h);
-      const std::int64_t position = variant_.band(problem_, at.b).position(at.i);
+      const std::int64_t position = saturating_add(at.i, rows_.shift);
       const float ahead = static_cast<float>(saturating_add(position, -from));
 #pragma unroll
       for (int c = 0; c < kColumns; ++c)
@@ -189,7 +186,6 @@ class RegisterScoring {
     }
   }
 
-  const Problem& problem_;
   const V& variant_;
   const Rows& rows_;
   RegisterMask<Engine> mask_;
