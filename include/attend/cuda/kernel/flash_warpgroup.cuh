@@ -117,8 +117,8 @@ __device__ void compute_tiles(const Problem& problem, const V& variant,
   // are NaN, which does not pass: and all is done again, one thing after the other, with a look at
   // each value. So it is where scores are great. A lane has part of the sums that its row's other
   // lanes' keys go into.
-  const bool spoiled =
-      softmax.was_great() || (__any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rO));
+  const bool doubtful = __any_sync(kAllLanes, excluded);
+  const bool spoiled = softmax.was_great() || (doubtful && has_not_finite<Engine>(rO));
   if (Engine::sync_or(spoiled)) {
     auto &sK = shared.slots.tile[0], &sV = shared.slots.tile[1];
     const auto publish = [] {
