@@ -160,8 +160,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"score_left_out", kProducts, "mma\\.sync[^;]*;", 3, ""},
         Mutant{"weights_swapped", kProducts, std::string("(mma\\.sync.*), ") + kFour, 70,
                "$1, {$3,$2,$4,$5}"},
-        Mutant{"mask_off_by_one", kProducts, "(min\\.s32 .*), 2;", 0, "$1, 1;"},
-        Mutant{"mask_of_other_octet", kProducts, "(and\\.b32 .*), 30;", 2, "$1, 28;"},
+        Mutant{"mask_off_by_one", kProducts, "(min\\.s32 .*), 4;", 0, "$1, 3;"},
+        Mutant{"mask_of_other_keys", kProducts, "(and\\.b32 .*), 28;", 2, "$1, 24;"},
         Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 5, "$1, 128;"},
         Mutant{"scale", kProducts, "(mul\\.f32 .*), 0f3FB8AA3B;", 0, "$1, 0f3F800000;"},
         Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 0, "shfl.sync.idx"},
@@ -180,12 +180,13 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"values_barrier", kAny, kBarrier, 3, ""},
         Mutant{"queries_fragments_swapped", kAny, std::string("(ldmatrix.*shared.b16 )") + kFour, 0,
                "$1{$3,$2,$4,$5}"},
-        Mutant{"mask_of_other_keys", kAny, "(ld\\.global\\.v2\\.u8.*)\\+8\\]", 0, "$1+10]"},
+        Mutant{"mask_of_other_keys", kAny, "(ld\\.global\\.u32.*)\\+16\\]", 0, "$1+20]"},
         Mutant{"exit_without_waiting", kAny, kWait, 2, ""},
-        Mutant{"bias_of_other_keys", kAny, "(ld\\.global\\.v2\\.f32.*)\\+32\\]", 0, "$1+40]"},
+        Mutant{"bias_of_other_keys", kAny, "(ld\\.global\\.v4\\.f32.*)\\+64\\]", 0, "$1+80]"},
         Mutant{"cap", kAny, "ex2\\.approx\\.ftz", 0, "rcp.approx.ftz"},
-        Mutant{"dropout_of_neighbour", kAny, "shfl\\.sync\\.bfly", 8, "shfl.sync.idx"},
-        Mutant{"dropout_threshold", kAny, "setp\\.le\\.u64", 0, "setp.gt.u64"},
+        Mutant{"dropout_round", kAny, "(mul.*), 3528531795;", 3, "$1, 3528531793;"},
+        Mutant{"dropout_threshold", kAny, "setp\\.gt\\.u32", 0, "setp.le.u32"},
+        Mutant{"mask_bits_swapped", kAny, "134480385", 0, "134480130"},  // 0x08040201
         Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 0, ""}),
     name_of);
 
