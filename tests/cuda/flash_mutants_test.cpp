@@ -150,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"queries_no_group", kProducts, "cp\\.async\\.commit_group;", 0, ""},
         Mutant{"keys_no_group", kProducts, "cp\\.async\\.commit_group;", 4, ""},
         Mutant{"tile_of_keys_not_copied", kProducts, "cp\\.async\\.cg[^;]*;", 8, ""},
-        Mutant{"ring_too_long", kProducts, "(setp\\.eq\\.s32.*), 4;", 3, "$1, 5;"},
+        Mutant{"ring_too_long", kProducts, "(setp\\.eq\\.s32.*), 4;", 5, "$1, 5;"},
         Mutant{"queries_swizzle", kProducts, std::string(kXor) + "32;", 0, "xor.b32 $1, $2, 16;"},
         Mutant{"keys_swizzle", kProducts, std::string(kXor) + "32;", 1, "xor.b32 $1, $2, 16;"},
         Mutant{"values_swizzle", kProducts, std::string(kXor) + "64;", 2, "xor.b32 $1, $2, 96;"},
@@ -161,14 +161,14 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"weights_swapped", kProducts, std::string("(mma\\.sync.*), ") + kFour, 70,
                "$1, {$3,$2,$4,$5}"},
         Mutant{"mask_off_by_one", kProducts, "(min\\.s32 .*), 4;", 0, "$1, 3;"},
-        Mutant{"mask_of_other_keys", kProducts, "(and\\.b32 .*), 28;", 2, "$1, 24;"},
-        Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 5, "$1, 128;"},
+        Mutant{"mask_of_other_keys", kProducts, "(and\\.b32 .*), 28;", 0, "$1, 24;"},
+        Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 4, "$1, 128;"},
         Mutant{"scale", kProducts, "(mul\\.f32 .*), 0f3FB8AA3B;", 0, "$1, 0f3F800000;"},
-        Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 0, "shfl.sync.idx"},
+        Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 20, "shfl.sync.idx"},
         Mutant{"exp", kProducts, "ex2\\.approx\\.ftz", 1, "rcp.approx.ftz"},
         Mutant{"no_rescaling", kProducts, "vote\\.sync\\.any\\.pred([^,]*),[^,]*, (%r\\d+);", 0,
                "setp.ne.u32$1, $2, $2;"},
-        Mutant{"sum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 8, "shfl.sync.idx"},
+        Mutant{"sum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 36, "shfl.sync.idx"},
         Mutant{"values_not_looked_at", kProducts, "bar\\.red\\.or", 1, "bar.red.and"},
         Mutant{"outputs_warp_barrier", kProducts, "bar\\.warp\\.sync[^;]*;", 3, ""}),
     name_of);
@@ -187,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"dropout_round", kAny, "(mul.*), 3528531795;", 3, "$1, 3528531793;"},
         Mutant{"dropout_threshold", kAny, "setp\\.gt\\.u32", 0, "setp.le.u32"},
         Mutant{"mask_bits_swapped", kAny, "134480385", 0, "134480130"},  // 0x08040201
-        Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 0, ""}),
+        Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 4, ""}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(
