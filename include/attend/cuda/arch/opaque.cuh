@@ -29,4 +29,9 @@ __device__ inline std::uint64_t opaque(std::uint64_t value) {
   return value;
 }
 
+/// Makes it any value: what was there is of no use any more, and occupies no register.
+__device__ inline void forget(std::uint32_t& value) { asm("" : "=r"(value)); }
+/// @copydoc forget(std::uint32_t&)
+__device__ inline void forget(float& value) { asm("" : "=f"(value)); }
+
 }  // namespace attend::cuda

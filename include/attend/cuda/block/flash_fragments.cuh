@@ -72,6 +72,14 @@ struct FlashFragments {
   /// Its n-th column.
   static __device__ int column(int n) { return first_column() + column_from_first(n); }
 
+  /// The first key of this thread, of a tile's: in its columns of scores it has four neighbours of
+  /// every sixteen.
+  static __device__ int first_key() { return lane() % 4 * 4; }
+  /// The key in its n-th column, counted from its first.
+  static constexpr __device__ int key_from_first(int n) { return n / 4 * 16 + n % 4; }
+  /// The key in its n-th column.
+  static __device__ int key(int n) { return first_key() + key_from_first(n); }
+
   /// Weights as left operands: of 16 rows and 16 keys a register is what a thread's scores of a row
   /// are, two neighbours each.
   struct Weights {

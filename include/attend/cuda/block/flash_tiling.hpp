@@ -19,6 +19,13 @@ enum class FlashScores {
   any,       ///< all that a variant may ask for, dropout too
 };
 
+/// What a thread reads of mask and bias before the dot products they belong to are there.
+enum class FetchAhead {
+  nothing,        ///< registers are short
+  mask,           ///< a bit takes a byte
+  mask_and_bias,  ///< as many registers as scores
+};
+
 /// Who computes a product together.
 enum class ProductUnit {
   warp,       ///< mma.sync: capability 8.0 and later
@@ -37,6 +44,7 @@ struct FlashTiling {
   int slots;               ///< of the ring of tiles
   QueryFragments queries;  ///< where they are kept
   int blocks;              ///< on a multiprocessor together: registers are limited to allow it
+  FetchAhead ahead = FetchAhead::nothing;  ///< of what scores need
 
   /// Queries of a block.
   constexpr int rows() const { return warps * warp_rows; }
@@ -51,17 +59,22 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
-    {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
-    {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 128, 4,
+    {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2,
+     FetchAhead::mask},
+    {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2,
+     FetchAhead::mask},
+    {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1,
+     FetchAhead::mask_and_bias},
+    {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 64, 4,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 128, FlashScores::products, 8, 16, 128, 4,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 256, FlashScores::products, 8, 16, 64, 4,
      QueryFragments::shared_memory, 1},
-    {ProductUnit::warpgroup, 64, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
-    {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup, 64, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1,
+     FetchAhead::mask_and_bias},
+    {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1,
+     FetchAhead::mask_and_bias},
     {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
 };
 

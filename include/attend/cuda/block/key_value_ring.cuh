@@ -3,6 +3,7 @@
 #include "../../core/forward_tensors.hpp"
 #include "../arch/cp_async.cuh"
 #include "../tile/async_copy.cuh"
+#include "../tile/key_order.cuh"
 #include "../tile/rows.cuh"
 #include "key_tiles.cuh"
 
@@ -18,9 +19,9 @@ struct HeadRows {
   std::int64_t stride;  ///< elements between rows
   RowLayout layout;
 
-  /// Rows j and following, up to row `end`.
-  __device__ MatrixRows<const T> rows(int j, int end) const {
-    return {first + j * stride, stride, end - j};
+  /// Rows j and following, up to row `end`, for a tile.
+  __device__ InKeyOrder<MatrixRows<const T>> rows(int j, int end) const {
+    return {{first + j * stride, stride, end - j}};
   }
 };
 
@@ -29,9 +30,10 @@ template <class T>
 struct KeyValueRows {
   HeadRows<T> k, v;
 
-  /// Looks them up. They are there after a barrier.
-  __device__ void find(const ForwardTensors<T>& tensors, const QueryTile& tile) {
-    if (threadIdx.x != 0) return;
+  /// Looks them up, if this is thread 0. They are there after a barrier.
+  __device__ void find(const ForwardTensors<T>& tensors, const QueryTile& tile,
+                       int thread = static_cast<int>(threadIdx.x)) {
+    if (thread != 0) return;
     k = {tensors.k.address(tile.b, tile.h_kv), tensors.k.stride(2), row_layout(tensors.k)};
     v = {tensors.v.address(tile.b, tile.h_kv), tensors.v.stride(2), row_layout(tensors.v)};
   }

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   constexpr int kTileColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
-  shared.rows.find(problem, variant, Engine::kWidth, results.split);
+  shared.rows.template find<Engine::kThreads>(problem, variant, Engine::kWidth, results.split);
   shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
   KeyValueRing<Engine, V> ring(shared.ring, shared.keys_values, tiles);
-  const Scoring scoring(problem, variant, shared.rows);
+  Scoring scoring(problem, variant, shared.rows);
   typename Engine::Queries rQ(shared.q);
   typename Engine::Output rO;
   Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass: and all is done again, with a look at each value. So it is where
   // scores are great.
-  for (Values values = Values::finite;; values = Values::any) {
+  for (Values values = Values::finite;; values = Values::any, scoring.look_closely()) {
     bool excluded = false;
     softmax.clear();
     clear<Engine>(rO);
@@ -75,6 +75,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       const bool sees = warp_keys.touch(j, kTileColumns) && kept != Coverage::none;
       const auto is_allowed = [&](int r, int c) { return scoring.is_allowed(allowed, j, r, c); };
 
+      if (sees) scoring.fetch(j);
       const auto& sK = ring.keys(j);
       if (sees) {
         typename Engine::Scores rS;
@@ -87,7 +88,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
         } else {
           softmax.add_any(rS, factors, is_allowed);
         }
-        excluded = excluded || allowed != Scoring::kAll;
+        excluded = excluded || scoring.may_exclude(allowed);
         scoring.apply_dropout(rS, j);
         rP = Engine::weights(rS);
         rescale<Engine>(rO, factors);
