@@ -65,7 +65,7 @@ inline constexpr FlashTiling kFlashTilings[] = {
      FetchAhead::mask},
     {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1,
      FetchAhead::mask_and_bias},
-    {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 128, 4,
+    {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 64, 4,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 128, FlashScores::products, 8, 16, 128, 4,
      QueryFragments::shared_memory, 1},

@@ -7,125 +7,172 @@
 #include "key_value_ring.cuh"
 
 /// @file
-/// Tiles of keys and values that one warpgroup brings to shared memory and others use.
+/// Tiles that one warpgroup brings to shared memory and others use, for one tile of queries after
+/// the other.
 
 namespace attend::cuda {
 
-/// What both sides know. Tiles come in the order K0 V0 K1 V1 ..., each into the slot after the one
-/// before.
-template <class Tile, int Slots>
-struct TileSlots {
-  Tile tile[Slots];
-  Mbarrier full[Slots];   ///< the tile is there
-  Mbarrier empty[Slots];  ///< it is done with
-  Mbarrier queries;       ///< the block's queries are there
+/// The warpgroup that brings has two tiles of queries on their way at a time at most: this is what
+/// there is of each.
+template <class Engine>
+struct QuerySlot {
+  typename Engine::Rows rows;                          ///< what is known of queries
+  KeyValueRows<typename Engine::Element> keys_values;  ///< and of keys and values
+  Mbarrier full;                                       ///< it is there, and so are the queries
+  Mbarrier empty;                                      ///< it is done with
+};
 
-  /// By one thread: `producers` threads bring tiles, `users` warps use them.
-  __device__ void init(int producers, int users) {
-    for (Mbarrier& barrier : full) mbarrier_init(barrier, producers);
-    for (Mbarrier& barrier : empty) mbarrier_init(barrier, users);
-    mbarrier_init(queries, producers);
+/// A block's shared memory. Tiles of keys and values come in the order K0 V0 K1 V1 ..., each into
+/// the slot after the one before.
+template <class Engine>
+struct WarpgroupShared {
+  static constexpr int kSlots = Engine::kTiling.slots;
+  static constexpr int kQueryTiles = Engine::kWidth > 128 ? 1 : 2;  ///< that there is room for
+
+  typename Engine::QueryRows q[kQueryTiles];  ///< queries; outputs in the end
+  typename Engine::Tile tile[kSlots];         ///< keys and values
+  QuerySlot<Engine> of_queries[2];
+  Mbarrier full[kSlots];   ///< the tile is there
+  Mbarrier empty[kSlots];  ///< it is done with
+  unsigned again[2];       ///< a bit for each turn: the outputs have to be computed closely
+
+  /// By one thread, before all others use it.
+  __device__ void init() {
+    again[0] = again[1] = 0;
+    for (auto& slot : of_queries) {
+      mbarrier_init(slot.full, Engine::kProducerThreads);
+      mbarrier_init(slot.empty, Engine::kTiling.warps);
+    }
+    for (Mbarrier& barrier : full) mbarrier_init(barrier, Engine::kProducerThreads);
+    for (Mbarrier& barrier : empty) mbarrier_init(barrier, Engine::kTiling.warps);
   }
 };
 
 /// The side that brings them: the threads of one warpgroup.
-template <class Engine, class V>
+template <class Engine>
 class TileProducer {
  public:
   using T = typename Engine::Element;
-  static constexpr int kSlots = Engine::kTiling.slots;
+  using Shared = WarpgroupShared<Engine>;
+  static constexpr int kSlots = Shared::kSlots;
   static constexpr int kThreads = Engine::kProducerThreads;
-  using Slots = TileSlots<typename Engine::Tile, kSlots>;
 
-  /// Into slots, for the tiles of keys that a block goes through.
-  __device__ TileProducer(Slots& slots, const KeyValueRows<T>& rows,
-                          const KeyTiles<Engine, V>& tiles)
-      : slots_(slots), rows_(rows), tiles_(tiles) {}
+  /// Into a block's shared memory.
+  __device__ explicit TileProducer(Shared& shared) : shared_(shared) {}
 
-  /// Brings the queries and all tiles. `begin_queries(n)` begins with the former, as the n-th
-  /// thread.
-  template <class BeginQueries>
-  __device__ void run(BeginQueries begin_queries) {
-    begin_queries(thread());
-    int count = 0;
+  /// Brings all there is for the n-th tile of queries, which is the block's `turn`-th.
+  template <class V>
+  __device__ void bring(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
+                        const KeySplit& split, unsigned n, int turn) {
+    QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
+    land();
+    if (turn >= 2) wait_for(slot.empty, turn / 2 - 1);
+    slot.rows.template find<kThreads>(problem, variant, Engine::kWidth, split, n, thread(),
+                                      [] { barrier_sync<2, kThreads>(); });
+    slot.keys_values.find(tensors, slot.rows.tile, thread());
+    barrier_sync<2, kThreads>();
+    if (Shared::kQueryTiles == 1 && turn >= 1)  // queries are where the outputs before them were
+      wait_for(shared_.of_queries[(turn - 1) % 2].empty, (turn - 1) / 2);
+    const RowsInTensor<typename Engine::Rows, T> gQ{slot.rows, tensors.q};
+    begin_copy<kThreads>(shared_.q[turn % Shared::kQueryTiles], gQ, row_layout(tensors.q),
+                         thread());
+    queries_ = &slot.full;
+    before_queries_ = begun();
+
+    const KeyTiles<Engine, V> tiles(variant, slot.rows.tile, slot.rows.block);
 #pragma unroll 1
-    for (int j = tiles_.first(); j < tiles_.end(); j = tiles_.after(j)) {
-      bring(count++, rows_.k, j);
-      bring(count++, rows_.v, j);
+    for (int j = tiles.first(); j < tiles.end(); j = tiles.after(j)) {
+      bring(slot.keys_values.k, j, tiles.end());
+      bring(slot.keys_values.v, j, tiles.end());
     }
-    if (count == 0) cp_async_commit_group();
-    land(count);
+  }
+
+  /// Waits until all is there, and says so.
+  __device__ void land() {
+#pragma unroll 1
+    for (; pending_ > 0; --pending_) {
+      if (pending_ == 1) cp_async_wait_group<0>();
+      if (pending_ == 2) cp_async_wait_group<1>();
+      if (pending_ == 3) cp_async_wait_group<2>();
+      if (pending_ == 4) cp_async_wait_group<3>();
+      if (pending_ == 5) cp_async_wait_group<4>();
+      static_assert(kSlots <= 4, "and the queries");
+      fence_proxy_async();
+      if (before_queries_-- == 0) {
+        mbarrier_arrive(*queries_);
+      } else {
+        mbarrier_arrive(shared_.full[landed_ % kSlots]);
+        ++landed_;
+      }
+    }
   }
 
  private:
-  // The n-th tile.
-  __device__ void bring(int n, const HeadRows<T>& head, int j) {
-    const int slot = n % kSlots;
-    if (n >= kSlots) {
-      land(n);  // whoever is waited for may be waiting for them
-      mbarrier_wait(slots_.empty[slot], n / kSlots - 1 & 1);
-    }
-    begin_copy<kThreads>(slots_.tile[slot], head.rows(j, tiles_.end()), head.layout, thread());
+  // The next tile of keys or values: j and following, up to `end`.
+  __device__ void bring(const HeadRows<T>& head, int j, int end) {
+    const unsigned slot = brought_ % kSlots;
+    if (brought_ >= kSlots) wait_for(shared_.empty[slot], static_cast<int>(brought_ / kSlots) - 1);
+    begin_copy<kThreads>(shared_.tile[slot], head.rows(j, end), head.layout, thread());
+    ++brought_;
+    begun();
+  }
+
+  // What was begun is a group. Returns how many were pending before it.
+  __device__ int begun() {
     cp_async_commit_group();
+    return pending_++;
   }
 
-  // Waits for what was begun, and says so, tile by tile.
-  __device__ void land(int count) {
-    if (!queries_landed_) {
-      queries_landed_ = true;
-      wait(count > 0 ? count - 1 : 0);  // they are of the first tile's group
-      mbarrier_arrive(slots_.queries);
-    }
-#pragma unroll 1
-    for (; landed_ < count; ++landed_) {
-      wait(count - landed_ - 1);
-      mbarrier_arrive(slots_.full[landed_ % kSlots]);
-    }
-  }
-
-  // Until all but the `pending` latest groups are there for all to see.
-  __device__ void wait(int pending) const {
-    static_assert(kSlots <= 4);
-    if (pending == 0) cp_async_wait_group<0>();
-    if (pending == 1) cp_async_wait_group<1>();
-    if (pending == 2) cp_async_wait_group<2>();
-    if (pending >= 3) cp_async_wait_group<3>();
-    fence_proxy_async();
+  // The n-th time that something is done with. Who is waited for may be waiting for what is on its
+  // way, so that has to land first.
+  __device__ void wait_for(Mbarrier& barrier, int n) {
+    land();
+    mbarrier_wait(barrier, n & 1);
   }
 
   static __device__ int thread() { return static_cast<int>(threadIdx.x) - Engine::kThreads; }
 
-  Slots& slots_;
-  const KeyValueRows<T>& rows_;
-  const KeyTiles<Engine, V>& tiles_;
-  int landed_ = 0;  // tiles of which that was said
-  bool queries_landed_ = false;
+  Shared& shared_;
+  unsigned brought_ = 0;     // tiles of keys and values
+  unsigned landed_ = 0;      // those of which that was said
+  int pending_ = 0;          // groups of which it was not, queries too
+  int before_queries_ = -1;  // groups that land before the queries; negative: these have landed
+  Mbarrier* queries_ = nullptr;
 };
 
 /// The side that uses them: each warp for itself.
 template <class Engine>
 class TileUser {
  public:
-  static constexpr int kSlots = Engine::kTiling.slots;
-  using Slots = TileSlots<typename Engine::Tile, kSlots>;
+  using Shared = WarpgroupShared<Engine>;
+  static constexpr int kSlots = Shared::kSlots;
 
-  /// From slots.
-  __device__ explicit TileUser(Slots& slots) : slots_(slots) {}
+  /// From a block's shared memory.
+  __device__ explicit TileUser(Shared& shared) : shared_(shared) {}
 
-  /// Waits for the queries.
-  __device__ void wait_for_queries() const { mbarrier_wait(slots_.queries, 0); }
-  /// Waits for the n-th tile.
-  __device__ const typename Engine::Tile& wait(int n) const {
-    mbarrier_wait(slots_.full[n % kSlots], n / kSlots & 1);
-    return slots_.tile[n % kSlots];
+  /// Waits for the block's `turn`-th tile of queries.
+  __device__ const QuerySlot<Engine>& wait_for_queries(int turn) const {
+    QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
+    mbarrier_wait(slot.full, turn / 2 & 1);
+    return slot;
   }
-  /// This warp is done with the n-th tile.
-  __device__ void release(int n) const {
-    if (lane() == 0) mbarrier_arrive(slots_.empty[n % kSlots]);
+  /// This warp is done with it, and with where its queries were.
+  __device__ void release_queries(int turn) const {
+    __syncwarp();
+    if (lane() == 0) mbarrier_arrive(shared_.of_queries[turn % 2].empty);
+  }
+  /// Waits for the n-th tile of keys or values.
+  __device__ const typename Engine::Tile& wait(unsigned n) const {
+    mbarrier_wait(shared_.full[n % kSlots], static_cast<int>(n / kSlots & 1));
+    return shared_.tile[n % kSlots];
+  }
+  /// This warp is done with it.
+  __device__ void release(unsigned n) const {
+    if (lane() == 0) mbarrier_arrive(shared_.empty[n % kSlots]);
   }
 
  private:
-  Slots& slots_;
+  Shared& shared_;
 };
 
 }  // namespace attend::cuda

@@ -30,9 +30,10 @@ template <class T>
 struct KeyValueRows {
   HeadRows<T> k, v;
 
-  /// Looks them up. They are there after a barrier.
-  __device__ void find(const ForwardTensors<T>& tensors, const QueryTile& tile) {
-    if (threadIdx.x != 0) return;
+  /// Looks them up, if this is thread 0. They are there after a barrier.
+  __device__ void find(const ForwardTensors<T>& tensors, const QueryTile& tile,
+                       int thread = static_cast<int>(threadIdx.x)) {
+    if (thread != 0) return;
     k = {tensors.k.address(tile.b, tile.h_kv), tensors.k.stride(2), row_layout(tensors.k)};
     v = {tensors.v.address(tile.b, tile.h_kv), tensors.v.stride(2), row_layout(tensors.v)};
   }

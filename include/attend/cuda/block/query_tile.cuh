@@ -21,9 +21,9 @@ __device__ inline std::int64_t divided(std::int64_t a, unsigned b) {
   return a >> 32 == 0 ? std::int64_t{static_cast<unsigned>(a) / b} : a / b;
 }
 
-/// The work of block blockIdx.x. All query heads that share a key and value head (GQA) share tiles:
-/// row r of them is query r / group of head r % group in the group, so that keys and values are
-/// read once for all, and the rows of a tile are neighbouring queries.
+/// The work of a block, numbered. All query heads that share a key and value head (GQA) share
+/// tiles: row r of them is query r / group of head r % group in the group, so that keys and values
+/// are read once for all, and the rows of a tile are neighbouring queries.
 struct QueryTile {
   std::int64_t b;          ///< batch element
   std::int64_t h_kv;       ///< key and value head
@@ -35,9 +35,9 @@ struct QueryTile {
   std::int64_t first_h;    ///< first of them
   std::int64_t first_i;    ///< query of the first row
 
-  /// Tiles of `tile_rows` rows and `width` output columns.
-  __device__ QueryTile(const Problem& problem, int tile_rows, int width,
-                       const KeySplit& split_keys) {
+  /// The n-th of the tiles of `tile_rows` rows and `width` output columns.
+  __device__ QueryTile(const Problem& problem, int tile_rows, int width, const KeySplit& split_keys,
+                       unsigned n = blockIdx.x) {
     // No count exceeds that of blocks, which has 32 bits.
     const auto heads_kv = static_cast<unsigned>(problem.heads_kv);
     group = static_cast<unsigned>(problem.heads) / heads_kv;
@@ -45,7 +45,6 @@ struct QueryTile {
     const auto tiles = static_cast<unsigned>((rows + tile_rows - 1) / tile_rows);
     const auto columns = static_cast<unsigned>(column_tiles(problem, width));
     const auto splits = static_cast<unsigned>(split_keys.count);
-    unsigned n = blockIdx.x;
     column = std::int64_t{n % columns} * width;
     n /= columns;
     split = n % splits;

@@ -87,10 +87,12 @@ class RegisterOutputs {
     for (int r = 0; r < Engine::kRows; ++r) {
       if (!rows_.exists(Engine::row(r))) continue;
       const Index at = rows_.index(Engine::row(r));
-      float* const to = results_.out.address(rows_.tile.split, at.b, at.h, at.i);
+      const int first = opaque(Engine::first_column());
+      float* const to = results_.out.address(rows_.tile.split, at.b, at.h, at.i) + first;
+      const int columns = static_cast<int>(problem_.head_dim_v) - first;
 #pragma unroll
       for (int c = 0; c < Engine::kOutColumns; ++c)
-        if (Engine::column(c) < problem_.head_dim_v) to[Engine::column(c)] = rO[r][c];
+        if (Engine::column_from_first(c) < columns) to[Engine::column_from_first(c)] = rO[r][c];
     }
   }
 

@@ -68,12 +68,14 @@ struct TileRows {
   SeenKeys warp[Warps];  ///< of each warp's rows
   TileRow row[kCount];
 
-  /// Looks everything up, of tiles `width` columns wide. It is there after a barrier.
-  template <class V>
-  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split) {
-    static_assert(kCount <= Warps * kWarp, "a row for each thread");
-    const int thread = static_cast<int>(threadIdx.x);
-    const QueryTile own(problem, kCount, width, split);
+  /// Looks everything up, of the n-th tile of those `width` columns wide. `Threads` threads do it,
+  /// of which this one is the `thread`-th, and `sync` is their barrier. It is there after a
+  /// barrier.
+  template <int Threads, class V, class Sync>
+  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split,
+                       unsigned n, int thread, Sync sync) {
+    static_assert(Threads % kWarp == 0 && kCount % kWarp == 0);
+    const QueryTile own(problem, kCount, width, split, n);
     if (thread == 0) tile = own;
     const KeyBand band = variant.band(problem, own.b);
     if (thread == 0) shift = band.position(0);
@@ -82,29 +84,35 @@ struct TileRows {
       begin = static_cast<int>(own.split * split.length);
       end = static_cast<int>(min(begin + split.length, band.length()));
     }
-    if (thread < kCount) {
-      const auto group = static_cast<unsigned>(own.group);
-      const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
-      const int last = static_cast<int>(own.rows - own.first_row) - 1;
-      const auto r = before + static_cast<unsigned>(min(thread, last));
+    const auto group = static_cast<unsigned>(own.group);
+    const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
+    const int last = static_cast<int>(min(own.rows - own.first_row, std::int64_t{kCount})) - 1;
+    for (int which = thread; which < kCount; which += Threads) {
+      const auto r = before + static_cast<unsigned>(min(which, last));
       const KeyRange keys = band.row(own.first_i + r / group);
       TileRow of{static_cast<int>(r / group), static_cast<int>(r % group), 0, 0};
       SeenKeys seen = SeenKeys::none();
-      if (thread <= last) {
+      if (which <= last) {
         of.begin = static_cast<int>(keys.begin), of.end = static_cast<int>(keys.end);
         seen = SeenKeys::of(of.begin, of.end);
       }
-      row[thread] = of;
+      row[which] = of;
       seen = seen.template of_lanes<WarpRows>();
-      if (thread % WarpRows == 0) warp[thread / WarpRows] = seen.within(begin, end);
+      if (which % WarpRows == 0) warp[which / WarpRows] = seen.within(begin, end);
     }
-    __syncthreads();
+    sync();
     if (thread == 0) {
       SeenKeys all = warp[0];
-      for (int n = 1; n < Warps; ++n) all = all.with(warp[n]);
+      for (int other = 1; other < Warps; ++other) all = all.with(warp[other]);
       block = all;
       if (block.any_end == 0) block.any_begin = 0;  // what tiles are counted from
     }
+  }
+  /// Of the tile of block blockIdx.x, by all its threads.
+  template <int Threads, class V>
+  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split) {
+    find<Threads>(problem, variant, width, split, blockIdx.x, static_cast<int>(threadIdx.x),
+                  [] { __syncthreads(); });
   }
 
   /// Whether there is such a row.

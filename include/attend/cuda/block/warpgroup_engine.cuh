@@ -26,7 +26,8 @@ struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgro
   /// Registers of a thread, of the two kinds: together what a multiprocessor has. (Steps of 8.)
   static constexpr int kProducerRegisters = Fragments::kTiling.warps == 8 ? 40 : 32;
   static constexpr int kRegisters = Fragments::kTiling.warps == 8 ? 232 : 160;
-  static_assert(kProducerThreads * kProducerRegisters + Fragments::kThreads * kRegisters <= 65536);
+  static_assert(kProducerThreads * kProducerRegisters + Fragments::kThreads * kRegisters <=
+                kBlockThreads * (65536 / kBlockThreads / 8 * 8));
 
   /// Whether this thread is one of those that bring tiles.
   static __device__ bool is_producer() { return threadIdx.x >= Fragments::kThreads; }

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   constexpr int kTileColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
-  shared.rows.find(problem, variant, Engine::kWidth, results.split);
+  shared.rows.template find<Engine::kThreads>(problem, variant, Engine::kWidth, results.split);
   shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];

@@ -26,177 +26,228 @@ namespace attend::cuda {
 template <class Engine>
 inline constexpr int kWarpgroupThreads = kHasWgmma ? Engine::kBlockThreads : kWarp;
 
-/// Shared memory of a block.
-template <class Engine>
-struct FlashWarpgroupShared {
-  typename Engine::QueryRows q;  ///< queries; outputs in the end
-  TileSlots<typename Engine::Tile, Engine::kTiling.slots> slots;
-  typename Engine::Rows rows;
-  KeyValueRows<typename Engine::Element> keys_values;
-};
-
-/// The part of the warpgroups that compute.
+/// What the warps that compute know of a tile of queries.
 template <class Engine, class V>
-__device__ void compute_tiles(const Problem& problem, const V& variant,
-                              const ForwardTensors<typename Engine::Element>& tensors,
-                              const SplitResults<float>& results,
-                              FlashWarpgroupShared<Engine>& shared,
-                              const KeyTiles<Engine, V>& tiles) {
-  using T = typename Engine::Element;
+struct FlashTile {
   using Scoring = RegisterScoring<Engine, V>;
-  const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
-  Scoring scoring(problem, variant, shared.rows);
-  const TileUser<Engine> user(shared.slots);
-  Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
-  typename Engine::Output rO;
-  typename Engine::Weights rP;
-  typename Scoring::Bits allowed;
-  float factors[Engine::kRows];
-  bool excluded = false;
-  const int begin = tiles.first(), end = tiles.end();
+  using Scores = typename Engine::Scores;
 
-  const auto score = [&](typename Engine::Scores& rS, int j) {
+  const typename Engine::Rows& rows;
+  KeyTiles<Engine, V> tiles;
+  Scoring scoring;
+  Log2Softmax<Engine> softmax;
+  typename Engine::Output rO;
+  float factors[Engine::kRows];
+  typename Scoring::Bits allowed;  ///< of the latest tile of keys
+  bool excluded = false;           ///< whether some key was not
+
+  /// No key yet.
+  __device__ FlashTile(const Problem& problem, const V& variant, const typename Engine::Rows& rows)
+      : rows(rows),
+        tiles(variant, rows.tile, rows.block),
+        scoring(problem, variant, rows),
+        softmax(Scoring::score_scale(variant)) {
+    softmax.clear();
+    clear<Engine>(rO);
+  }
+
+  /// Dot products of the keys j and following become scores.
+  __device__ void score(Scores& rS, int j) {
+    const SeenKeys& warp_keys = rows.warp[static_cast<int>(threadIdx.x) / kWarp];
     const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
     const bool all = warp_keys.cover(j, Engine::kTileColumns) && kept == Coverage::all;
     allowed = scoring.score(rS, j, all);
     excluded = excluded || scoring.may_exclude(allowed);
-  };
-  const auto is_plain = [&](int j) {
-    return Engine::kScores == FlashScores::products &&
-           shared.rows.block.cover(j, Engine::kTileColumns);
-  };
+  }
+  /// Whether dot products of these keys are scores.
+  __device__ bool is_plain(int j) const {
+    return Engine::kScores == FlashScores::products && rows.block.cover(j, Engine::kTileColumns);
+  }
+};
 
-  softmax.clear();
-  clear<Engine>(rO);
+/// Outputs of the block's `turn`-th tile of queries, whose tiles of keys and values are the n-th
+/// and following.
+template <class Engine, class V>
+__device__ void compute(const Problem& problem, const V& variant,
+                        const ForwardTensors<typename Engine::Element>& tensors,
+                        const SplitResults<float>& results, WarpgroupShared<Engine>& shared,
+                        int turn, unsigned& n) {
+  using Scores = typename Engine::Scores;
+  const TileUser<Engine> user(shared);
+  FlashTile<Engine, V> at(problem, variant, user.wait_for_queries(turn).rows);
+  auto& sQ = shared.q[turn % WarpgroupShared<Engine>::kQueryTiles];
+  const int begin = at.tiles.first(), end = at.tiles.end();
+
+  const auto weigh = [&](Scores& rS, int j) {
+    at.score(rS, j);
+    at.softmax.add(rS, at.factors);
+    at.scoring.apply_dropout(rS, j);
+  };
   if (begin < end) {
-    user.wait_for_queries();
-    typename Engine::Scores rS;
-    scoring.fetch(begin);
-    Engine::begin_dot_products(rS, shared.q, user.wait(0));
-    Engine::template wait<0>(rS);
-    user.release(0);
-    score(rS, begin);
-    softmax.add(rS, factors);
-    scoring.apply_dropout(rS, begin);
-    rP = Engine::weights(rS);
-
-    int n = 1;  // the tile of values whose weights these are
+    typename Engine::Weights rP;
+    {
+      Scores rS;
+      at.scoring.fetch(begin);
+      Engine::begin_dot_products(rS, sQ, user.wait(n));
+      Engine::template wait<0>(rS);
+      user.release(n);
+      weigh(rS, begin);
+      rP = Engine::weights(rS);
+    }
+    ++n;  // the tile of values whose weights these are
     // Scores of the next tile of keys, j and following, and outputs of this one.
     const auto step = [&](int j, auto change) {
-      typename Engine::Scores rS;
-      scoring.fetch(j);
+      Scores rS;
+      at.scoring.fetch(j);
       const auto& sV = user.wait(n);
-      Engine::begin_dot_products(rS, shared.q, user.wait(n + 1));
-      Engine::begin_products(rO, rP, sV);
+      Engine::begin_dot_products(rS, sQ, user.wait(n + 1));
+      Engine::begin_products(at.rO, rP, sV);
       Engine::template wait<1>(rS);
       user.release(n + 1);
       change(rS);
-      Engine::template wait<0>(rO);
+      Engine::template wait<0>(at.rO);
       user.release(n);
-      rescale<Engine>(rO, factors);
+      rescale<Engine>(at.rO, at.factors);
       rP = Engine::weights(rS);
       n += 2;
     };
-    for (int j = tiles.after(begin); j < end; j = tiles.after(j)) {
+    for (int j = at.tiles.after(begin); j < end; j = at.tiles.after(j)) {
       // Where branches meet, results of products would have to be copied: a tile that is taken as
       // it is has a branch for itself.
-      if (is_plain(j)) {
-        step(j, [&](typename Engine::Scores& rS) { softmax.add(rS, factors); });
+      if (at.is_plain(j)) {
+        step(j, [&](Scores& rS) { at.softmax.add(rS, at.factors); });
       } else {
-        step(j, [&](typename Engine::Scores& rS) {
-          score(rS, j);
-          softmax.add(rS, factors);
-          scoring.apply_dropout(rS, j);
-        });
+        step(j, [&](Scores& rS) { weigh(rS, j); });
       }
     }
-    Engine::add_products(rO, rP, user.wait(n));
+    Engine::add_products(at.rO, rP, user.wait(n));
+    user.release(n++);
   }
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
-  // are NaN, which does not pass: and all is done again, one thing after the other, with a look at
-  // each value. So it is where scores are great. A lane has part of the sums that its row's other
-  // lanes' keys go into.
-  const bool doubtful = __any_sync(kAllLanes, excluded);
-  const bool spoiled = softmax.was_great() || (doubtful && has_not_finite<Engine>(rO));
-  if (Engine::sync_or(spoiled)) {
-    auto &sK = shared.slots.tile[0], &sV = shared.slots.tile[1];
-    const auto publish = [] {
-      cp_async_wait_group<0>();
-      fence_proxy_async();
-      Engine::sync();
-    };
-    const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
-    scoring.look_closely();
-    softmax.clear();
-    clear<Engine>(rO);
-#pragma unroll 1
-    for (int j = begin; j < end; j = tiles.after(j)) {
-      const auto& [k, v] = shared.keys_values;
-      begin_copy<Engine::kThreads>(sK, k.rows(j, end), k.layout);
-      begin_copy<Engine::kThreads>(sV, v.rows(j, end), v.layout);
-      cp_async_commit_group();
-      publish();
-      typename Engine::Scores rS;
-      Engine::begin_dot_products(rS, shared.q, sK);
-      Engine::template wait<0>(rS);
-      const auto is_allowed = [&](int r, int c) { return scoring.is_allowed(allowed, j, r, c); };
-      scoring.fetch(j);
-      score(rS, j);
-      softmax.add_any(rS, factors, is_allowed);
-      scoring.apply_dropout(rS, j);
-      rescale<Engine>(rO, factors);
-      rP = Engine::weights(rS);
-      if (!Engine::sync_or(meets_not_finite<Engine::kThreads>(sV))) {
-        Engine::add_products(rO, rP, sV);
-      } else {
-        Engine::add_selected(rO, rP, is_allowed, sV, shared.q);
-        Engine::restore_queries(shared.q, gQ, row_layout(tensors.q));
-      }
-      Engine::sync();
-    }
-  }
-
-  RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, shared.rows);
-  const unsigned empty = outputs.finish(rO, softmax);
-  if (results.split.count > 1) return outputs.leave(rO);
-  outputs.store(rO, shared.q, ~0u);
-  if (variant.empty_row != EmptyRow::uniform || !Engine::sync_or(empty != 0)) return;
-  outputs.average(rO, shared.slots.tile[0], shared.keys_values.v, scoring);
-  outputs.store(rO, shared.q, empty);
+  // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
+  // into.
+  const bool doubtful = __any_sync(kAllLanes, at.excluded);
+  const bool spoiled = at.softmax.was_great() || (doubtful && has_not_finite<Engine>(at.rO));
+  const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
+  const unsigned empty = outputs.finish(at.rO, at.softmax);
+  if (results.split.count > 1)
+    outputs.leave(at.rO);
+  else
+    outputs.store(at.rO, sQ, ~0u);
+  user.release_queries(turn);
+  if (spoiled || (variant.empty_row == EmptyRow::uniform && empty != 0))
+    atomicOr(&shared.again[turn / 32], 1u << turn % 32);
 }
 
-/// What a block does.
+/// The same for the n-th tile of all, one thing after the other, with a look at each value,
+/// whatever the scores; and means for rows without keys. When all is done that others bring.
+template <class Engine, class V>
+__device__ void compute_closely(const Problem& problem, const V& variant,
+                                const ForwardTensors<typename Engine::Element>& tensors,
+                                const SplitResults<float>& results, WarpgroupShared<Engine>& shared,
+                                unsigned n) {
+  using T = typename Engine::Element;
+  constexpr int kThreads = Engine::kThreads;
+  auto& rows = shared.of_queries[0].rows;
+  auto& keys_values = shared.of_queries[0].keys_values;
+  auto &sQ = shared.q[0], &sP = sQ;  // weights go where the queries are
+  auto &sK = shared.tile[0], &sV = shared.tile[1];
+  const int thread = static_cast<int>(threadIdx.x);
+  Engine::sync();
+  rows.template find<kThreads>(problem, variant, Engine::kWidth, results.split, n, thread,
+                               [] { Engine::sync(); });
+  keys_values.find(tensors, rows.tile);
+  Engine::sync();
+
+  FlashTile<Engine, V> at(problem, variant, rows);
+  at.scoring.look_closely();
+  const RowsInTensor<typename Engine::Rows, T> gQ{rows, tensors.q};
+#pragma unroll 1
+  for (int j = at.tiles.first(); j < at.tiles.end(); j = at.tiles.after(j)) {
+    const auto& [k, v] = keys_values;
+    begin_copy<kThreads>(sQ, gQ, row_layout(tensors.q), opaque(thread));
+    begin_copy<kThreads>(sK, k.rows(j, at.tiles.end()), k.layout);
+    begin_copy<kThreads>(sV, v.rows(j, at.tiles.end()), v.layout);
+    cp_async_commit_group();
+    cp_async_wait_group<0>();
+    fence_proxy_async();
+    Engine::sync();
+    typename Engine::Scores rS;
+    Engine::begin_dot_products(rS, sQ, sK);
+    Engine::template wait<0>(rS);
+    const auto is_allowed = [&](int r, int c) {
+      return at.scoring.is_allowed(at.allowed, j, r, c);
+    };
+    at.scoring.fetch(j);
+    at.score(rS, j);
+    at.softmax.add_any(rS, at.factors, is_allowed);
+    at.scoring.apply_dropout(rS, j);
+    rescale<Engine>(at.rO, at.factors);
+    const auto rP = Engine::weights(rS);
+    const bool select = Engine::sync_or(meets_not_finite<kThreads>(sV));
+    if (select) {
+      Engine::add_selected(at.rO, rP, is_allowed, sV, sP);
+    } else {
+      Engine::add_products(at.rO, rP, sV);
+    }
+    Engine::sync();
+  }
+
+  const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, rows);
+  const unsigned empty = outputs.finish(at.rO, at.softmax);
+  if (results.split.count > 1) return outputs.leave(at.rO);
+  outputs.store(at.rO, sQ, ~0u);
+  if (variant.empty_row != EmptyRow::uniform) return;
+  outputs.average(at.rO, sV, keys_values.v, at.scoring);
+  outputs.store(at.rO, sQ, empty);
+}
+
+/// The tile of queries that is a block's `turn`-th: blocks go through all tiles in turns, each time
+/// in the other direction, so that long ones and short ones (with causal) come to each.
+__device__ inline unsigned tile_of_turn(int turn) {
+  const unsigned block = turn % 2 == 0 ? blockIdx.x : gridDim.x - 1 - blockIdx.x;
+  return static_cast<unsigned>(turn) * gridDim.x + block;
+}
+
+/// The most turns that a block may have.
+inline constexpr int kMostTurns = 64;
+
+/// What a block does with `count` tiles of queries that all blocks share.
 template <class Engine, class V>
 __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
                                     const ForwardTensors<typename Engine::Element>& tensors,
-                                    const SplitResults<float>& results) {
-  using T = typename Engine::Element;
-  auto& shared = dynamic_shared<FlashWarpgroupShared<Engine>>();
-  shared.rows.find(problem, variant, Engine::kWidth, results.split);
-  shared.keys_values.find(tensors, shared.rows.tile);
-  if (threadIdx.x == 0) shared.slots.init(Engine::kProducerThreads, Engine::kTiling.warps);
+                                    const SplitResults<float>& results, unsigned count) {
+  auto& shared = dynamic_shared<WarpgroupShared<Engine>>();
+  if (threadIdx.x == 0) shared.init();
   __syncthreads();
-  const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
   if (Engine::is_producer()) {
     setmaxnreg_dec<Engine::kProducerRegisters>();
-    TileProducer<Engine, V> producer(shared.slots, shared.keys_values, tiles);
-    producer.run([&](int thread) {
-      const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
-      begin_copy<Engine::kProducerThreads>(shared.q, gQ, row_layout(tensors.q), thread);
-    });
+    TileProducer<Engine> producer(shared);
+#pragma unroll 1
+    for (int turn = 0; tile_of_turn(turn) < count; ++turn)
+      producer.bring(problem, variant, tensors, results.split, tile_of_turn(turn), turn);
+    producer.land();
   } else {
     setmaxnreg_inc<Engine::kRegisters>();
-    compute_tiles(problem, variant, tensors, results, shared, tiles);
+    unsigned n = 0;
+#pragma unroll 1
+    for (int turn = 0; tile_of_turn(turn) < count; ++turn)
+      compute<Engine>(problem, variant, tensors, results, shared, turn, n);
+    Engine::sync();
+#pragma unroll 1
+    for (int turn = 0; tile_of_turn(turn) < count; ++turn)
+      if ((shared.again[turn / 32] >> turn % 32 & 1) != 0)
+        compute_closely<Engine>(problem, variant, tensors, results, shared, tile_of_turn(turn));
   }
 }
 
-/// One block per tile of queries and part of the keys.
+/// Blocks share `count` tiles of queries and parts of the keys.
 template <class Engine, class V>
 __global__ void __launch_bounds__(kWarpgroupThreads<Engine>, 1)
     flash_warpgroup(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
-                    SplitResults<float> results) {
-  if constexpr (kHasWgmma) flash_on_warpgroups<Engine>(problem, variant, tensors, results);
+                    SplitResults<float> results, unsigned count) {
+  if constexpr (kHasWgmma) flash_on_warpgroups<Engine>(problem, variant, tensors, results, count);
 }
 
 }  // namespace attend::cuda

@@ -16,35 +16,41 @@
 
 namespace attend::cuda {
 
-/// An engine's kernel, the threads of its blocks and what they share.
+/// An engine's kernel.
 template <class Engine, class V>
-struct FlashKernel {
-  static constexpr auto kKernel = flash<Engine, V>;
-  static constexpr int kThreads = Engine::kThreads;
-  using Shared = FlashShared<Engine>;
-};
-/// On warpgroups.
-template <class T, int HeadDim, FlashScores scores, class V>
-struct FlashKernel<WarpgroupEngine<T, HeadDim, scores>, V> {
-  using Engine = WarpgroupEngine<T, HeadDim, scores>;
-  static constexpr auto kKernel = flash_warpgroup<Engine, V>;
-  static constexpr int kThreads = Engine::kBlockThreads;
-  using Shared = FlashWarpgroupShared<Engine>;
-};
+constexpr auto flash_kernel() {
+  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
+    return flash_warpgroup<Engine, V>;
+  } else {
+    return flash<Engine, V>;
+  }
+}
 
 /// Runs one kernel.
 template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
                          const ForwardTensors<typename Engine::Element>& tensors,
                          cudaStream_t stream) {
-  using Kernel = FlashKernel<Engine, V>;
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
-  constexpr std::size_t kShared = sizeof(typename Kernel::Shared);
-  allow_shared_memory(Kernel::kKernel, kShared);
-  launch("flash", Kernel::kKernel,
-         {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().split),
-          Kernel::kThreads, kShared},
-         stream, problem, variant, tensors, splits.results());
+  const auto& results = splits.results();
+  const std::int64_t count =
+      QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, results.split);
+  const auto kernel = flash_kernel<Engine, V>();
+  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
+    // A block for each multiprocessor, which has room for one; more if that were too many turns.
+    const std::int64_t places = attribute(cudaDevAttrMultiProcessorCount, current_device());
+    const std::int64_t blocks =
+        std::max(std::min(count, places), (count + kMostTurns - 1) / kMostTurns);
+    constexpr std::size_t kShared = sizeof(WarpgroupShared<Engine>);
+    allow_shared_memory(kernel, kShared);
+    launch("flash", kernel, {blocks, Engine::kBlockThreads, kShared}, stream, problem, variant,
+           tensors, results, static_cast<unsigned>(count));
+  } else {
+    constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
+    allow_shared_memory(kernel, kShared);
+    launch("flash", kernel, {count, Engine::kThreads, kShared}, stream, problem, variant, tensors,
+           results);
+  }
   splits.merge(problem, tensors, stream);
 }
 
@@ -53,7 +59,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
 template <class Engine, class V>
 bool has_warpgroups() {
   if (capability(current_device()) != Capability{9, 0}) return false;
-  return attributes(FlashKernel<Engine, V>::kKernel).maxThreadsPerBlock >= Engine::kBlockThreads;
+  return attributes(flash_kernel<Engine, V>()).maxThreadsPerBlock >= Engine::kBlockThreads;
 }
 
 /// Runs the kernel of a head dim's tiling.

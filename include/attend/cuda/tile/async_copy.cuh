@@ -50,10 +50,10 @@ template <int Threads, class T, int Rows, int Columns, class RowsOf>
 __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, const RowsOf& rows,
                            const RowLayout& layout, int number = static_cast<int>(threadIdx.x)) {
   constexpr int kOctets = Columns / 8;
-  constexpr int kUsed = Threads >= 256 ? 256 : 128;  // of the threads
+  constexpr int kUsed = Threads >= 256 ? 256 : Threads >= 128 ? 128 : 64;  // of the threads
   constexpr int kRowsAtOnce = kUsed / kOctets;
   static_assert(Threads >= kUsed && kUsed % kOctets == 0 && Rows % kRowsAtOnce == 0);
-  if (number >= kUsed) return;
+  if (kUsed < Threads && number >= kUsed) return;
   const auto thread = static_cast<std::uint32_t>(opaque(number));
   const int first = static_cast<int>(thread / kOctets);
   const int c = static_cast<int>(thread % kOctets);  // a thread's octets: one below the other
