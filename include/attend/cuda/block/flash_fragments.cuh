@@ -72,9 +72,9 @@ struct FlashFragments {
   /// Its n-th column.
   static __device__ int column(int n) { return first_column() + column_from_first(n); }
 
-  /// The first key of this thread, of a tile's: in its columns of scores it has four neighbours of
-  /// every sixteen.
-  static __device__ int first_key() { return lane() % 4 * 4; }
+  /// The first key of this thread (of a lane), of a tile's: in its columns of scores it has four
+  /// neighbours of every sixteen.
+  static __device__ int first_key(int lane = cuda::lane()) { return lane % 4 * 4; }
   /// The key in its n-th column, counted from its first.
   static constexpr __device__ int key_from_first(int n) { return n / 4 * 16 + n % 4; }
   /// The key in its n-th column.

@@ -35,40 +35,40 @@ class KeysOfRows {
 
   /// Of a tile's rows. The tensor may be null: then nothing may be asked.
   __device__ KeysOfRows(const View<const Number, 4>& tensor, const Rows& rows)
-      : tensor_(tensor),
-        rows_(rows),
-        tile_(tensor.address(rows.tile.b, rows.tile.first_h, rows.tile.first_i)) {}
+      : tensor_(tensor), rows_(rows), last_of_fours_(last_of_fours()) {
+    if constexpr (kKeepsTile) tile_ = find_tile();
+    if constexpr (kKeepsRows)
+      for (int r = 0; r < Engine::kRows; ++r) kept_[r] = find(r) + Engine::first_key();
+  }
 
   /// Whether all rows have the same keys.
   __device__ bool same_for_rows() const { return tensor_.stride(1) == 0 && tensor_.stride(2) == 0; }
 
-  /// Whether the four keys at `four` are read at once, or none is there, for all rows and all tiles
-  /// up to the one that begins with key `first`.
-  __device__ bool come_in_fours(int first) const {
-    const auto address = reinterpret_cast<std::uintptr_t>(tensor_.data());
-    const std::int64_t multiples = tensor_.stride(0) | tensor_.stride(1) | tensor_.stride(2);
-    const bool whole = first + Engine::kTileColumns <= tensor_.extent(3);
-    return address % sizeof(Four) == 0 && multiples % 4 == 0 && tensor_.stride(3) == 1 &&
-           (whole || tensor_.extent(3) % 4 == 0);
-  }
+  /// Whether keys of the tile that begins with key `first` are read four at once.
+  __device__ bool come_in_fours(int first) const { return first <= last_of_fours_; }
 
   /// The keys of a row that come in fours: `use(n, four)` for the n-th of the thread's, in order.
   /// Those past the last key are 0.
   template <class Use>
   __device__ void each_four(int r, int first, Use use) const {
-    const int from = first + opaque(Engine::first_key());
-    const auto* const fours = reinterpret_cast<const Four*>(row(r) + from);
-    const int left = static_cast<int>(tensor_.extent(3)) - from;
+    const auto* const fours = reinterpret_cast<const Four*>(row(r) + first);
+    const int left = static_cast<int>(tensor_.extent(3)) - first;
+    if (left >= Engine::kTileColumns) {
 #pragma unroll
-    for (int n = 0; n < Engine::kColumns / 4; ++n) use(n, 16 * n < left ? fours[4 * n] : Four{});
+      for (int n = 0; n < kFours; ++n) use(n, fours[4 * n]);
+    } else {
+      const int own = left - Engine::first_key(opaque(lane()));
+#pragma unroll
+      for (int n = 0; n < kFours; ++n) use(n, 16 * n < own ? fours[4 * n] : Four{});
+    }
   }
 
   /// The keys of a row one by one: `use(c, number)` for those that there are. `AtOnce` is for how
   /// many there is code.
   template <int AtOnce, class Use>
   __device__ void each(int r, int first, Use use) const {
-    const int from = first + opaque(Engine::first_key());
-    const Number* const keys = row(r) + from * tensor_.stride(3);
+    const int from = first + Engine::first_key(opaque(lane()));
+    const Number* const keys = find(r) + from * tensor_.stride(3);
     const int left = static_cast<int>(tensor_.extent(3)) - from;
 #pragma unroll(AtOnce)
     for (int c = 0; c < Engine::kColumns; ++c)
@@ -77,16 +77,47 @@ class KeysOfRows {
   }
 
  private:
+  static constexpr int kFours = Engine::kColumns / 4;
+  // Where the tile and, if there are few, rows begin is kept in registers if these are not short.
+  static constexpr bool kKeepsTile = Engine::kTiling.ahead != FetchAhead::nothing;
+  static constexpr bool kKeepsRows =
+      Engine::kRows <= 2 && Engine::kTiling.ahead == FetchAhead::mask_and_bias;
+
+  // The first key of the last tile whose keys are read four at once; -1: of none.
+  __device__ int last_of_fours() const {
+    const auto address = reinterpret_cast<std::uintptr_t>(tensor_.data());
+    const std::int64_t multiples = tensor_.stride(0) | tensor_.stride(1) | tensor_.stride(2);
+    if (address % sizeof(Four) != 0 || multiples % 4 != 0 || tensor_.stride(3) != 1) return -1;
+    const int keys = static_cast<int>(tensor_.extent(3));
+    return keys % 4 == 0 ? keys : keys - Engine::kTileColumns;
+  }
+  // Where the first row of the tile begins.
+  __device__ const Number* find_tile() const {
+    const QueryTile& tile = rows_.tile;
+    return tensor_.data() + tensor_.offset(tile.b, tile.first_h, tile.first_i);
+  }
   // Where the thread's r-th row begins.
-  __device__ const Number* row(int r) const {
+  __device__ const Number* find(int r) const {
     const TileRow& row = rows_.row[Engine::row(r)];
     const auto h = static_cast<unsigned>(row.h), i = static_cast<unsigned>(row.i);
-    return tile_ + h * tensor_.stride(1) + i * tensor_.stride(2);
+    const Number* tile = tile_;
+    if constexpr (!kKeepsTile) tile = find_tile();
+    return tile + h * tensor_.stride(1) + i * tensor_.stride(2);
+  }
+  // Where its first key is.
+  __device__ const Number* row(int r) const {
+    if constexpr (kKeepsRows) {
+      return kept_[r];
+    } else {
+      return find(r) + Engine::first_key(opaque(lane()));
+    }
   }
 
   const View<const Number, 4>& tensor_;
   const Rows& rows_;
-  const Number* tile_;  // of its first row
+  const Number* tile_ = nullptr;
+  int last_of_fours_;
+  const Number* kept_[kKeepsRows ? Engine::kRows : 1];
 };
 
 }  // namespace attend::cuda

@@ -70,7 +70,7 @@ class RegisterBias {
   __device__ Bits kept_of(Bits keys, int first) const {
 #pragma unroll 1
     for (int r = 0; r < kRows; ++r)
-      bias_.template each<4>(r, first, [&](int c, float x) {
+      bias_.template each<1>(r, first, [&](int c, float x) {
         if (x == -kInfinity<float>) keys &= ~(Bits{1} << (r * kColumns + c));
       });
     return keys;

@@ -60,7 +60,7 @@ class RegisterDropout {
   __device__ std::uint64_t counter(int r, int first) const {
     const Index at = rows_.index(Engine::row(r));
     return dropout_.row_counter(problem_, at.b, at.h, at.i) +
-           static_cast<unsigned>((first + opaque(Engine::first_key())) / 4);
+           static_cast<unsigned>((first + Engine::first_key(opaque(lane()))) / 4);
   }
 
   const Problem& problem_;

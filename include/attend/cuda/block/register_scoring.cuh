@@ -172,7 +172,7 @@ class RegisterScoring {
   }
 
   __device__ void add_alibi(Scores& rS, float factor, int first) const {
-    const int from = first + opaque(Engine::first_key());
+    const int from = first + Engine::first_key(opaque(lane()));
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const Index at = rows_.index(Engine::row(r));
