@@ -46,6 +46,7 @@ class RegisterDropout {
           float& weight = rP[(n + x) / kFours][(n + x) % kFours * 4 + w];
           weight = words[x].word[w] > greatest_dropped ? weight : 0;
         }
+      __syncwarp();  // no more of them at once: registers are short
     }
   }
 

@@ -36,8 +36,7 @@ class RegisterScoring {
 
   /// Of a tile's rows.
   __device__ RegisterScoring(const Problem& problem, const V& variant, const Rows& rows)
-      : problem_(problem),
-        variant_(variant),
+      : variant_(variant),
         rows_(rows),
         mask_(variant.mask, rows),
         bias_(variant.bias, rows),
@@ -178,7 +177,7 @@ class RegisterScoring {
     for (int r = 0; r < kRows; ++r) {
       const Index at = rows_.index(Engine::row(r));
       const float slope = variant_.alibi(at.b, at.h);
-      const std::int64_t position = variant_.band(problem_, at.b).position(at.i);
+      const std::int64_t position = saturating_add(at.i, rows_.shift);
       const float ahead = static_cast<float>(saturating_add(position, -from));
 #pragma unroll
       for (int c = 0; c < kColumns; ++c)
@@ -187,7 +186,6 @@ class RegisterScoring {
     }
   }
 
-  const Problem& problem_;
   const V& variant_;
   const Rows& rows_;
   RegisterMask<Engine> mask_;

@@ -63,6 +63,7 @@ template <int Warps, int WarpRows>
 struct TileRows {
   static constexpr int kCount = Warps * WarpRows;
   QueryTile tile;
+  std::int64_t shift;    ///< of positions against queries
   SeenKeys block;        ///< of all rows
   SeenKeys warp[Warps];  ///< of each warp's rows
   TileRow row[kCount];
@@ -77,6 +78,7 @@ struct TileRows {
     const QueryTile own(problem, kCount, width, split, n);
     if (thread == 0) tile = own;
     const KeyBand band = variant.band(problem, own.b);
+    if (thread == 0) shift = band.position(0);
     int begin = 0, end = static_cast<int>(band.length());
     if (split.count > 1) {
       begin = static_cast<int>(own.split * split.length);

@@ -104,8 +104,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     }
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
-    const bool spoiled =
-        softmax.was_great() || (__any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rO));
+    const bool doubtful = __any_sync(kAllLanes, excluded);
+    const bool spoiled = softmax.was_great() || (doubtful && has_not_finite<Engine>(rO));
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 

@@ -127,8 +127,8 @@ __device__ void compute(const Problem& problem, const V& variant,
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
   // into.
-  const bool spoiled = at.softmax.was_great() ||
-                       (__any_sync(kAllLanes, at.excluded) && has_not_finite<Engine>(at.rO));
+  const bool doubtful = __any_sync(kAllLanes, at.excluded);
+  const bool spoiled = at.softmax.was_great() || (doubtful && has_not_finite<Engine>(at.rO));
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
   if (results.split.count > 1)
