@@ -11,6 +11,7 @@
 #include "../block/split_results.cuh"
 #include "../block/tile_rows.cuh"
 #include "../block/warpgroup_engine.cuh"
+#include "../block/warpgroup_product.cuh"
 #include "flash.cuh"
 
 /// @file
@@ -20,11 +21,6 @@
 /// section 3.2). Any variant.
 
 namespace attend::cuda {
-
-/// Whether the compiler at hand makes code for warpgroups: what a kernel without it allows at most
-/// says so to the host, which then takes the other kernel.
-template <class Engine>
-inline constexpr int kWarpgroupThreads = kHasWgmma ? Engine::kThreads : kWarp;
 
 /// What a block does.
 template <class Engine, class V>
