@@ -102,7 +102,10 @@ void Block::report_deadlock() {
     const std::uint32_t site = gather ? group->pc : group->pc - 1;
     std::string message =
         gather ? "some lanes of the warp wait here for others, which wait elsewhere"
-               : "the barrier is never completed: other threads of the block wait elsewhere:";
+        : group->wait == Wait::warpgroup
+            ? "not all four warps of the warpgroup execute this; others wait elsewhere or have "
+              "ended:"
+            : "the barrier is never completed: other threads of the block wait elsewhere:";
     for (const auto& other : warps) {
       const Group* at = other->finished() ? nullptr : other->first_waiting();
       if (at == nullptr || other == warp) continue;
@@ -201,7 +204,14 @@ void Block::complete_if_full(std::uint32_t number) {
   }
 }
 
-void Block::lanes_exited(Warp&) {
+void Block::lanes_exited(Warp& warp) {
+  if (alive_threads() == 0) {
+    for (auto& [offset, barrier] : mbarriers) {
+      if (barrier.copies.empty()) continue;
+      barrier.copies.clear();
+      warp.fail(Fault::pending_copy, 0, "the block ends with bulk copies in flight");
+    }
+  }
   for (std::uint32_t i = 0; i < barriers_.size(); ++i) complete_if_full(i);
 }
 

@@ -3,10 +3,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "gpu/machine/launch.hpp"
+#include "gpu/machine/mbarrier.hpp"
 #include "gpu/machine/race_detector.hpp"
 #include "gpu/machine/random.hpp"
 #include "gpu/machine/warp.hpp"
@@ -49,6 +51,8 @@ class Block {
   std::vector<std::byte> shared_defined;
   RaceDetector races;
   std::vector<std::unique_ptr<Warp>> warps;
+  std::map<std::uint32_t, MBarrier> mbarriers;  ///< by offset in shared memory
+  std::vector<Warpgroup> warpgroups;            ///< made when first used
   std::uint64_t steps = 0;
   std::uint64_t ticks = 0;  ///< looks at the clock
   bool yields = false;      ///< a warp waits for another block: let others run

@@ -17,8 +17,8 @@ std::string mma_name(const std::string& opcode) {
   for (std::size_t at = 0; at != std::string::npos;) {
     const std::size_t dot = opcode.find('.', at);
     const std::string word = opcode.substr(at, dot == std::string::npos ? dot : dot - at);
-    const bool skipped =
-        word == "mma" || word == "sync" || word == "aligned" || word == "row" || word == "col";
+    const bool skipped = word == "mma" || word == "wgmma" || word == "mma_async" ||
+                         word == "sync" || word == "aligned" || word == "row" || word == "col";
     if (!skipped) name += (name.empty() ? "" : ".") + word;
     at = dot == std::string::npos ? dot : dot + 1;
   }
@@ -29,7 +29,8 @@ void add(Counts& counts, const Site& site, const SiteTally& t) {
   counts.instructions += t.executed;
   const std::string word = first_word(site.opcode);
   counts.by_opcode[word] += t.executed;
-  if (word == "mma") counts.mma[mma_name(site.opcode)] += t.executed;
+  const bool is_product = site.opcode.starts_with("wgmma.mma_async");
+  if (word == "mma" || is_product) counts.mma[mma_name(site.opcode)] += t.executed;
   if (word == "bar" || word == "barrier") {
     if (site.opcode.find("warp") == std::string::npos) counts.barriers += t.executed;
   }
@@ -40,6 +41,7 @@ void add(Counts& counts, const Site& site, const SiteTally& t) {
   counts.shared_phases += t.phases;
   counts.shared_conflicts += t.conflicts;
   counts.local_bytes += t.local_bytes;
+  counts.product_bytes += t.product_bytes;
   SiteCounts out;
   out.instruction = site.text;
   out.opcode = site.opcode;
@@ -53,6 +55,7 @@ void add(Counts& counts, const Site& site, const SiteTally& t) {
   out.shared_phases = t.phases;
   out.shared_conflicts = t.conflicts;
   out.local_bytes = t.local_bytes;
+  out.product_bytes = t.product_bytes;
   counts.sites.push_back(std::move(out));
 }
 
@@ -68,6 +71,7 @@ SiteTally& SiteTally::operator+=(const SiteTally& other) {
   phases += other.phases;
   conflicts += other.conflicts;
   local_bytes += other.local_bytes;
+  product_bytes += other.product_bytes;
   return *this;
 }
 
@@ -108,6 +112,7 @@ std::string Counts::table() const {
   row("shared memory passes", shared_phases);
   row("  of them for bank conflicts", shared_conflicts);
   row("local memory bytes", local_bytes);
+  row("shared memory bytes read by wgmma", product_bytes);
   for (const auto& [shape, executed] : mma) row("mma " + shape, executed);
   std::vector<std::pair<std::string, std::uint64_t>> words(by_opcode.begin(), by_opcode.end());
   std::stable_sort(words.begin(), words.end(),

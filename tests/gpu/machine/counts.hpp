@@ -22,6 +22,7 @@ struct SiteCounts {
   std::uint64_t shared_phases = 0;     ///< passes over the 32 banks that were needed
   std::uint64_t shared_conflicts = 0;  ///< passes beyond those needed without bank conflicts
   std::uint64_t local_bytes = 0;
+  std::uint64_t product_bytes = 0;  ///< that wgmma reads from shared memory
 };
 
 /// Exact figures of one launch.
@@ -36,10 +37,12 @@ struct Counts {
   std::uint64_t global_sectors_written = 0;
   std::uint64_t shared_phases = 0;
   std::uint64_t shared_conflicts = 0;
-  std::uint64_t local_bytes = 0;  ///< read and written: spills and arrays that are indexed
+  std::uint64_t local_bytes = 0;    ///< read and written: spills and arrays that are indexed
+  std::uint64_t product_bytes = 0;  ///< that wgmma reads from shared memory
   std::map<std::string, std::uint64_t> by_opcode;  ///< first word ("add", "mma", ...) -> executed
-  std::map<std::string, std::uint64_t> mma;  ///< shape and types ("m16n8k16.f32.f16") -> executed
-  std::vector<SiteCounts> sites;             ///< in program order; those executed at least once
+  std::map<std::string, std::uint64_t>
+      mma;  ///< shape and types ("m16n8k16.f32.f16.f16.f32") -> executed by warps, wgmma too
+  std::vector<SiteCounts> sites;  ///< in program order; those executed at least once
 
   /// Sum of shared_conflicts over the sites with first <= source line <= last (of any file, or of
   /// files whose path ends in `file`).

@@ -161,7 +161,8 @@ void RaceDetector::drop_table(Record& r) {
 
 RaceDetector::Conflict RaceDetector::write(Thread now, std::uint32_t offset, std::uint32_t bytes,
                                            Strength strength, bool same_value) {
-  return each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+  const Conflict read = same_value ? Conflict{} : check_being_read(offset, bytes);
+  const Conflict other = each_record(offset, bytes, true, [&](Record& r) -> Conflict {
     Conflict conflict;
     if (r.write == Write::in_flight) {
       conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
@@ -176,11 +177,13 @@ RaceDetector::Conflict RaceDetector::write(Thread now, std::uint32_t offset, std
                                                    : Write::weak);
     return conflict;
   });
+  return read.kind != Conflict::Kind::none ? read : other;
 }
 
 RaceDetector::Conflict RaceDetector::begin_copy(Thread now, std::uint32_t offset,
                                                 std::uint32_t bytes) {
-  return each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+  const Conflict read = check_being_read(offset, bytes);
+  const Conflict other = each_record(offset, bytes, true, [&](Record& r) -> Conflict {
     Conflict conflict;
     if (r.write == Write::in_flight) {
       conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
@@ -192,6 +195,7 @@ RaceDetector::Conflict RaceDetector::begin_copy(Thread now, std::uint32_t offset
     set_write(r, now, Write::in_flight);
     return conflict;
   });
+  return read.kind != Conflict::Kind::none ? read : other;
 }
 
 void RaceDetector::end_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
@@ -201,6 +205,115 @@ void RaceDetector::end_copy(Thread now, std::uint32_t offset, std::uint32_t byte
     r.write_site = site;
     return {};
   });
+}
+
+RaceDetector::Conflict RaceDetector::check_being_read(std::uint32_t offset,
+                                                      std::uint32_t bytes) const {
+  if (being_read_.empty()) return {};
+  for (std::uint32_t at = offset / 16; at <= (offset + bytes - 1) / 16; ++at) {
+    const BeingRead& b = being_read_[at];
+    if (b.warps == 0) continue;
+    return {Conflict::Kind::being_read, b.warp, 0, b.site, std::max(offset, at * 16)};
+  }
+  return {};
+}
+
+/// What a product of that warp has to know of a write.
+RaceDetector::Conflict RaceDetector::check_product(const Record& r, std::uint32_t warp) const {
+  const std::uint32_t writer = warp_of(r), lane = lane_of(r);
+  const WarpClock& mine = warps_[warp];
+  const bool same = writer == warp;
+  // all lanes execute the product: all of them must know
+  if (same ? r.write_clock >= mine.all_lanes : r.write_time >= mine.knows[writer]) {
+    return {Conflict::Kind::read_after_write, writer, lane, r.write_site, 0};
+  }
+  if (r.write == Write::bulk) return {};
+  const auto& fences = warps_[writer].fences;
+  auto at = std::lower_bound(fences.begin(), fences.end(), r.write_time,
+                             [](const ProxyFence& f, std::uint32_t time) { return f.time < time; });
+  while (at != fences.end() && (at->lanes >> lane & 1) == 0) ++at;
+  const bool known =
+      at != fences.end() && (same ? at->clock < mine.all_lanes : at->time < mine.knows[writer]);
+  if (known) return {};
+  return {Conflict::Kind::other_proxy, writer, lane, r.write_site, 0};
+}
+
+RaceDetector::Conflict RaceDetector::begin_read(std::uint32_t first, std::uint32_t site,
+                                                const std::vector<std::uint32_t>& offsets) {
+  if (being_read_.empty()) being_read_.resize((words_.size() + 3) / 4);
+  Conflict found;
+  // words that one copy or store wrote follow each other: they are looked at once
+  std::uint32_t time = 0, clock = 0, thread = ~0u;
+  for (const std::uint32_t offset : offsets) {
+    const Conflict conflict = each_record(offset, 16, false, [&](Record& r) -> Conflict {
+      if (r.write == Write::none) return {};
+      if (r.write == Write::in_flight) {
+        return {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
+      }
+      if (r.write_time == time && r.write_clock == clock && r.write_thread == thread) return {};
+      for (std::uint32_t warp = first; warp < first + 4; ++warp) {
+        const Conflict c = check_product(r, warp);
+        if (c.kind != Conflict::Kind::none) return c;
+      }
+      time = r.write_time, clock = r.write_clock, thread = r.write_thread;
+      return {};
+    });
+    if (found.kind == Conflict::Kind::none) found = conflict;
+    BeingRead& b = being_read_[offset / 16];
+    b.warps += 4;
+    b.warp = first;
+    b.site = site;
+  }
+  return found;
+}
+
+void RaceDetector::end_read(std::uint32_t warp, std::uint32_t site,
+                            const std::vector<std::uint32_t>& offsets) {
+  const WarpClock& mine = warps_[warp];
+  const std::uint32_t bit = 1u << warp;
+  for (const std::uint32_t offset : offsets) {
+    --being_read_[offset / 16].warps;
+    each_record(offset, 16, false, [&](Record& r) -> Conflict {
+      // No lane of this warp can write before the read has ended, so none is noted.
+      if ((r.read_warps & ~bit) != 0) {
+        if (r.read_table == 0 && r.read_time != time_) add_table(r);
+        if (r.read_table != 0) tables_[r.read_table][warp] = time_;
+      } else if (r.read_warps == 0 || r.read_clock < mine.all_lanes) {
+        r.read_lanes = 0;
+      }
+      r.read_warps |= bit;
+      r.read_time = time_;
+      r.read_site = site;
+      return {};
+    });
+  }
+}
+
+void RaceDetector::end_bulk_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
+  each_record(offset, bytes, true, [&](Record& r) -> Conflict {
+    set_write(r, now, Write::bulk);
+    return {};
+  });
+}
+
+void RaceDetector::publish(std::uint32_t warp, std::vector<std::uint32_t>& into) {
+  ++time_;
+  Knowledge mine = warps_[warp].knows;
+  mine[warp] = time_;
+  if (into.empty()) into.assign(mine.size(), 0);
+  join(into, mine);
+}
+
+void RaceDetector::learn(std::uint32_t warp, const std::vector<std::uint32_t>& from) {
+  if (from.empty()) return;
+  join(warps_[warp].knows, from);
+  sync_all_lanes(warp);
+}
+
+void RaceDetector::proxy_fence(std::uint32_t warp, std::uint32_t lanes) {
+  WarpClock& w = warps_[warp];
+  w.fences.push_back({time_, w.clock, lanes});
+  ++time_;
 }
 
 void RaceDetector::sync_all_lanes(std::uint32_t warp) {

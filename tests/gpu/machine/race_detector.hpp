@@ -22,7 +22,15 @@ class RaceDetector {
  public:
   /// A conflict: the access before, and how it clashes.
   struct Conflict {
-    enum class Kind { none, read_after_write, write_after_write, write_after_read, in_flight };
+    enum class Kind {
+      none,
+      read_after_write,
+      write_after_write,
+      write_after_read,
+      in_flight,
+      being_read,
+      other_proxy
+    };
     Kind kind = Kind::none;
     std::uint32_t warp = 0;
     std::uint32_t lane = 0;
@@ -46,6 +54,22 @@ class RaceDetector {
   Conflict begin_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
   void end_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
 
+  /// A product of the warpgroup that starts with warp `first` is going to read 16 bytes at each of
+  /// these offsets, through the asynchronous proxy. Each of its four warps must know what was
+  /// written there, and that the writer made it visible to that proxy since.
+  Conflict begin_read(std::uint32_t first, std::uint32_t site,
+                      const std::vector<std::uint32_t>& offsets);
+  /// One of those warps has waited for it.
+  void end_read(std::uint32_t warp, std::uint32_t site, const std::vector<std::uint32_t>& offsets);
+  /// A bulk copy has landed: unlike end_copy's, its bytes were written by the asynchronous proxy.
+  void end_bulk_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
+  /// What the warp knows and has done goes into `into` (empty: nothing yet), from where `learn`
+  /// gives it to others.
+  void publish(std::uint32_t warp, std::vector<std::uint32_t>& into);
+  void learn(std::uint32_t warp, const std::vector<std::uint32_t>& from);
+  /// fence.proxy.async, of shared memory.
+  void proxy_fence(std::uint32_t warp, std::uint32_t lanes);
+
   void warp_sync(std::uint32_t warp, std::uint32_t lanes);
   /// A warp arrives at a barrier without waiting for it; `barrier` keeps what it did until then.
   void arrive(std::uint32_t warp, std::uint32_t barrier);
@@ -56,7 +80,7 @@ class RaceDetector {
   void strong_read(std::uint32_t warp);
 
  private:
-  enum class Write : std::uint8_t { none, weak, within_block, strong, in_flight };
+  enum class Write : std::uint8_t { none, weak, within_block, strong, bulk, in_flight };
   struct Record {
     std::uint32_t write_time = 0;
     std::uint32_t write_clock = 0;
@@ -82,16 +106,28 @@ class RaceDetector {
                std::uint32_t clock) const;
   Conflict check_write(const Record& record, const Thread& now) const;
   Conflict check_readers(const Record& record, const Thread& now) const;
+  Conflict check_being_read(std::uint32_t offset, std::uint32_t bytes) const;
+  Conflict check_product(const Record& record, std::uint32_t warp) const;
   void set_write(Record& record, const Thread& now, Write kind);
   void add_table(Record& record);
   void drop_table(Record& record);
   static void join(Knowledge& into, const Knowledge& from);
   void sync_all_lanes(std::uint32_t warp);
 
+  struct ProxyFence {
+    std::uint32_t time, clock, lanes;
+  };
+  /// Products in flight that read 16 bytes.
+  struct BeingRead {
+    std::uint32_t warps = 0;  ///< that have not waited yet, of all products
+    std::uint32_t warp = 0;   ///< one of them
+    std::uint32_t site = 0;
+  };
   struct WarpClock {
     std::uint32_t clock = 1;      ///< counts synchronisations of the warp
     std::uint32_t all_lanes = 0;  ///< clock of the last that took in all lanes
     std::unique_ptr<std::array<std::array<std::uint32_t, 32>, 32>> pairs;  ///< of partial ones
+    std::vector<ProxyFence> fences;  ///< fence.proxy.async, in the order of time
     Knowledge knows;
     Knowledge released;   ///< at the last fence
     Knowledge candidate;  ///< what strong reads may have seen; a fence takes it up
@@ -102,6 +138,7 @@ class RaceDetector {
   std::uint32_t time_ = 1;
   std::vector<WarpClock> warps_;
   std::vector<Record> words_;
+  std::vector<BeingRead> being_read_;                  ///< by 16 bytes; empty before products
   std::vector<Record> bytes_;                          ///< allocated when the first word is split
   std::vector<std::array<std::uint32_t, 32>> tables_;  ///< times of reads, by warp
   std::vector<std::uint32_t> free_tables_;

@@ -24,6 +24,10 @@ std::string_view to_string(Fault fault) {
       return "race on shared memory";
     case Fault::copy_in_flight:
       return "shared memory used while a copy is in flight";
+    case Fault::product_in_flight:
+      return "register used while a product is in flight";
+    case Fault::missing_fence:
+      return "missing fence before a product";
     case Fault::divergence:
       return "divergence at a warp-wide instruction";
     case Fault::barrier:
@@ -31,7 +35,7 @@ std::string_view to_string(Fault fault) {
     case Fault::deadlock:
       return "deadlock";
     case Fault::pending_copy:
-      return "exit with copies in flight";
+      return "exit with copies or products in flight";
     case Fault::trap:
       return "trap";
     case Fault::bad_call:

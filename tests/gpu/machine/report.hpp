@@ -19,10 +19,12 @@ enum class Fault {
   undefined_operand,  ///< undefined bits where they steer an effect (a mask, a barrier, a size)
   shared_race,        ///< two threads use the same shared byte, one writes, nothing orders them
   copy_in_flight,     ///< shared memory used while an asynchronous copy to it is pending
+  product_in_flight,  ///< a register used while a warpgroup's product that has it is in flight
+  missing_fence,      ///< a warpgroup's product without the fence that orders what it uses
   divergence,         ///< a warp-wide instruction that not all named lanes reach
   barrier,            ///< a barrier that not all threads reach, or with wrong counts
   deadlock,           ///< nothing can run any more, or the step limit was reached
-  pending_copy,       ///< a thread ended with asynchronous copies in flight
+  pending_copy,       ///< a thread ended with asynchronous copies or products in flight
   trap,               ///< the program executed trap or brkpt, or called __assertfail
   bad_call,           ///< a call to something that is no function
   unsupported,        ///< an instruction that the machine does not know

@@ -23,6 +23,7 @@ Warp::Warp(Worker& w, Block& b, std::uint32_t i, const Function& function)
   alive = members;
   Frame* kernel_frame = enter(function, nullptr, members);
   groups_.push_back({kernel_frame, 0, members, Wait::none, 0});
+  if (!function.held.empty()) held.resize(function.units);
 }
 
 Warp::~Warp() {
@@ -139,7 +140,7 @@ bool Warp::resolve_waiting() {
   bool any_barrier = false;
   Group* stuck = nullptr;
   for (Group& g : groups_) {
-    if (g.wait == Wait::barrier) any_barrier = true;
+    if (g.wait == Wait::barrier || g.wait == Wait::warpgroup) any_barrier = true;
     if (g.wait != Wait::gather) continue;
     if ((g.named & alive & ~g.lanes) == 0) {
       g.wait = Wait::none;
@@ -192,6 +193,8 @@ void Warp::step() {
     fail(Fault::undefined_branch, doubtful, "the predicate that decides this is undefined");
   }
   if (active != 0) {
+    if (in.watched) [[unlikely]]
+      watch(in);
     if (in.shadow != nullptr) {
       std::uint32_t any = 0;
       for (int i = 0; i < in.src_count; ++i) any |= undefined(in.src[i]);
@@ -330,6 +333,11 @@ void Warp::exit(std::uint32_t lanes) {
          "the thread ends with asynchronous copies in flight; cp.async.wait_all (or a wait_group) "
          "must come first");
   }
+  if (!products.idle()) {
+    products = {};
+    fail(Fault::pending_copy, lanes,
+         "the thread ends with products in flight; wgmma.wait_group must come first");
+  }
   alive &= ~lanes;
   group_lanes &= ~lanes;
   for (Frame* f = frame; f != nullptr; f = f->parent) f->lanes &= ~lanes;
@@ -337,15 +345,16 @@ void Warp::exit(std::uint32_t lanes) {
   block.lanes_exited(*this);
 }
 
-void Warp::wait_at_barrier() {
-  groups_.push_back({frame, pc, active, Wait::barrier, 0});
+void Warp::wait_at_barrier(Wait wait) {
+  groups_.push_back({frame, pc, active, wait, 0});
   group_lanes &= ~active;
   if (group_lanes == 0) running_ = false;
 }
 
 void Warp::release(std::uint32_t lanes) {
   for (Group& g : groups_) {
-    if (g.wait == Wait::barrier && (g.lanes & lanes) != 0) g.wait = Wait::none;
+    const bool waits = g.wait == Wait::barrier || g.wait == Wait::warpgroup;
+    if (waits && (g.lanes & lanes) != 0) g.wait = Wait::none;
   }
   stop_pc_ = 0;  // they may be behind those that run
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gpu/machine/frame.hpp"
+#include "gpu/machine/products.hpp"
 #include "gpu/machine/random.hpp"
 #include "gpu/machine/report.hpp"
 #include "gpu/program/function.hpp"
@@ -40,8 +41,9 @@ struct CopyQueue {
 /// What a group of lanes waits for.
 enum class Wait : std::uint8_t {
   none,
-  gather,   ///< the other lanes that the instruction at its pc names
-  barrier,  ///< a barrier of the block, or of the cluster
+  gather,     ///< the other lanes that the instruction at its pc names
+  barrier,    ///< a barrier of the block, or of the cluster
+  warpgroup,  ///< the other warps of its warpgroup
 };
 
 /// Lanes of a warp that are at the same place of the same frame.
@@ -80,6 +82,10 @@ class Warp {
   std::uint32_t pc = 0;              ///< of the next instruction
   std::uint32_t group_lanes = 0;     ///< the running group's lanes; `active` is a part of them
   std::array<CopyQueue, 32> copies;  ///< asynchronous copies by lane
+  ProductQueue products;             ///< of its warpgroup
+  std::vector<HeldRegister> held;    ///< by unit of the kernel's frame; empty without products
+  std::uint32_t fences = 0;          ///< wgmma.fence
+  std::uint32_t limits = 0;          ///< setmaxnreg
 
   std::uint32_t* words(Ref r) { return values_[r.bank] + std::size_t{r.unit} * 32; }
   std::uint64_t* quads(Ref r) {
@@ -177,7 +183,7 @@ class Warp {
   void call(const Instruction& in, const Function& callee, std::uint32_t lanes);
   void leave(std::uint32_t lanes);  ///< return from the frame, or exit from the kernel's
   void exit(std::uint32_t lanes);
-  void wait_at_barrier();  ///< the running group waits
+  void wait_at_barrier(Wait wait = Wait::barrier);  ///< the running group waits
   /// The group that waits at a barrier with these lanes goes on.
   void release(std::uint32_t lanes);
   /// Lanes that wait at bar.warp.sync, though at different places, for each other.
@@ -204,6 +210,8 @@ class Warp {
   bool pick();
   void drop_frame(Frame* frame);
   void step();
+  void watch(const Instruction& in);
+  bool rename(Ref from, Ref to);
   bool resolve_waiting();
 
   Worker* worker_;

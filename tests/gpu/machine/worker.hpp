@@ -31,6 +31,7 @@ struct SiteTally {
   std::uint64_t phases = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t local_bytes = 0;
+  std::uint64_t product_bytes = 0;
 
   SiteTally& operator+=(const SiteTally& other);
 };

@@ -297,6 +297,14 @@ void report_race(Warp& w, u32 lane, const RaceDetector::Conflict& c) {
       return w.fail(Fault::copy_in_flight, 1u << lane,
                     byte + " is the target of an asynchronous copy that " + who + " started" +
                         earlier + " and has not waited for");
+    case Kind::being_read:
+      return w.fail(Fault::shared_race, 1u << lane,
+                    "writes " + byte + ", which the warpgroup's product that " + who + " started" +
+                        earlier + " reads: wgmma.wait_group, and a barrier, must come first");
+    case Kind::other_proxy:
+      return w.fail(Fault::missing_fence, 1u << lane,
+                    "reads " + byte + ", written by " + who + earlier +
+                        ", no fence.proxy.async by that thread since (with a barrier after it)");
     case Kind::read_after_write:
       return w.fail(Fault::shared_race, 1u << lane,
                     "reads " + byte + ", which " + who + " wrote" + earlier +

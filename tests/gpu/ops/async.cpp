@@ -3,6 +3,7 @@
 #include "gpu/ops/access.hpp"
 #include "gpu/ops/arithmetic.hpp"
 #include "gpu/ops/groups.hpp"
+#include "gpu/ops/mbarrier.hpp"
 
 namespace gpu::ops {
 namespace {
@@ -133,7 +134,8 @@ void decode_copy(Decoder& d) {
     in.offset = d.literal(0);
     return d.set(wait_run, nullptr);
   }
-  if (d.has("bulk") || d.has("mbarrier")) throw Unsupported("bulk copies and mbarrier");
+  if (d.accept("bulk")) return decode_bulk_copy(d);
+  if (d.has("mbarrier")) throw Unsupported("copies that arrive at an mbarrier");
   const bool only_l2 = d.has("cg");
   d.take_ordering();
   if (!d.accept("shared") && !d.accept("shared::cta")) throw Unsupported("expected .shared");

@@ -2,6 +2,7 @@
 
 #include "gpu/ops/arithmetic.hpp"
 #include "gpu/ops/groups.hpp"
+#include "gpu/ops/mbarrier.hpp"
 #include "gpu/ops/warp_wide.hpp"
 
 namespace gpu::ops {
@@ -120,7 +121,31 @@ void fence_run(Warp& w, const Instruction&) {
   w.block.races.fence(w.index);
 }
 
+/// Writes of these lanes before it can be seen by the asynchronous proxy after it. It orders
+/// nothing else.
+void proxy_fence_run(Warp& w, const Instruction&) {
+  w.block.races.proxy_fence(w.index, w.active);
+  fence_mbarriers(w);
+}
+
+void decode_proxy_fence(Decoder& d) {
+  d.in().effect = true;
+  d.expect("async");
+  const bool elsewhere = d.accept("global");
+  d.accept_one({"shared::cta", "shared::cluster"});
+  d.set(elsewhere ? [](Warp&, const Instruction&) {} : proxy_fence_run, nullptr);
+}
+
 void decode_fence(Decoder& d) {
+  if (d.has("proxy") && d.has("async")) {
+    d.accept("proxy");
+    return decode_proxy_fence(d);
+  }
+  if (d.accept("mbarrier_init")) {
+    d.expect("release");
+    d.expect("cluster");
+    return d.set([](Warp& w, const Instruction&) { fence_mbarriers(w); }, nullptr);
+  }
   while (!d.take_any().empty()) {
   }
   d.set(fence_run, nullptr);

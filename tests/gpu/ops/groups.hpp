@@ -20,6 +20,8 @@ void register_warp(Registry& registry);
 void register_barrier(Registry& registry);
 void register_matrix(Registry& registry);
 void register_matrix_move(Registry& registry);
+void register_warpgroup(Registry& registry);
+void register_mbarrier(Registry& registry);
 void register_async(Registry& registry);
 void register_hints(Registry& registry);
 

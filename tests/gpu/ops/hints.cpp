@@ -29,8 +29,8 @@ void decode_policy(Decoder& d) {
 }  // namespace
 
 void register_hints(Registry& r) {
-  for (const char* name : {"prefetch", "prefetchu", "applypriority", "discard", "griddepcontrol",
-                           "setmaxnreg", "pmevent"}) {
+  for (const char* name :
+       {"prefetch", "prefetchu", "applypriority", "discard", "griddepcontrol", "pmevent"}) {
     r.add(name, decode_nothing);
   }
   r.add("createpolicy", decode_policy);

@@ -114,6 +114,9 @@ void decode_mov(Decoder& d) {
   }
   d.dst(0, type);
   d.src(1, type);
+  const bool plain = from.kind == Operand::Kind::reg || from.kind == Operand::Kind::f32 ||
+                     from.kind == Operand::Kind::integer;
+  d.in().renames = ptx::bytes_of(type) == 4 && plain;
   d.set(ptx::bytes_of(type) == 8 ? lanewise<u64(u64)>([](u64 a) { return a; })
                                  : lanewise<u32(u32)>([](u32 a) { return a; }),
         shadow::move);

@@ -21,6 +21,8 @@ const Registry& Registry::instance() {
     ops::register_barrier(r);
     ops::register_matrix(r);
     ops::register_matrix_move(r);
+    ops::register_warpgroup(r);
+    ops::register_mbarrier(r);
     ops::register_async(r);
     ops::register_hints(r);
     return r;

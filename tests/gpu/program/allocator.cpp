@@ -22,11 +22,14 @@ struct Interval {
   std::uint32_t end = 0;
   bool wide = false;
   bool predicate = false;
+  bool held = false;
 };
 
 /// Liveness by data flow over stretches, then linear scan over one interval per register: from the
 /// first to the last place where it is alive on any path. A register read before it is written is
-/// alive from the start, so it keeps a place of its own, undefined until the first write.
+/// alive from the start, so it keeps a place of its own, undefined until the first write. So do
+/// registers that instructions use beyond their own end (Instruction::holds), and those that are
+/// copied from or to them: who touches such a place touches that register and no other.
 class RegisterAllocation {
  public:
   RegisterAllocation(Function& function, std::uint32_t virtuals)
@@ -37,6 +40,7 @@ class RegisterAllocation {
     find_stretches();
     find_liveness();
     find_intervals();
+    find_held();
     assign();
     rewrite();
   }
@@ -180,6 +184,36 @@ class RegisterAllocation {
     }
   }
 
+  static bool can_hold(const Ref& r) { return is_register(r) && !r.wide && !r.predicate; }
+
+  void find_held() {
+    const auto hold = [&](const Ref& r) { intervals_[r.unit].held = true; };
+    for (const Instruction& in : function_.code) {
+      if (!in.holds) continue;
+      any_held_ = true;
+      for (int i = 0; i < in.src_count; ++i) {
+        if (can_hold(in.src[i])) hold(in.src[i]);
+      }
+    }
+    for (bool changed = any_held_; changed;) {
+      changed = false;
+      for (const Instruction& in : function_.code) {
+        if (!in.renames || !can_hold(in.src[0]) || !can_hold(in.dst[0])) continue;
+        const bool from = intervals_[in.src[0].unit].held, to = intervals_[in.dst[0].unit].held;
+        if (from == to) continue;
+        changed = true;
+        hold(from ? in.dst[0] : in.src[0]);
+      }
+    }
+    if (!any_held_) return;
+    for (Instruction& in : function_.code) {
+      visit(
+          in, [&](const Ref& r) { in.watched |= intervals_[r.unit].held; },
+          [&](const Ref& r, bool) { in.watched |= intervals_[r.unit].held; });
+      if (in.holds) in.watched = false;  // it looks at them itself
+    }
+  }
+
   void assign() {
     std::vector<Interval> order;
     for (std::uint32_t reg = 0; reg < virtuals_; ++reg) {
@@ -203,12 +237,12 @@ class RegisterAllocation {
     for (const Interval& interval : order) {
       while (!alive.empty() && alive.top().end < interval.begin) {
         const Interval& old = alive.top();
-        free_of(old).push_back(places_[old.reg]);
+        if (!old.held) free_of(old).push_back(places_[old.reg]);
         pressure -= old.wide ? 2 : 1;
         alive.pop();
       }
       auto& free = free_of(interval);
-      if (!free.empty()) {
+      if (!free.empty() && !interval.held) {
         places_[interval.reg] = free.back();
         free.pop_back();
       } else if (interval.wide) {
@@ -223,6 +257,11 @@ class RegisterAllocation {
       function_.pressure = std::max(function_.pressure, pressure);
     }
     function_.units = top + top % 2;
+    if (!any_held_) return;
+    function_.held.assign(function_.units, false);
+    for (const Interval& interval : order) {
+      if (interval.held) function_.held[places_[interval.reg]] = true;
+    }
   }
 
   void rewrite() {
@@ -241,6 +280,7 @@ class RegisterAllocation {
   Function& function_;
   std::uint32_t virtuals_;
   std::size_t words_;
+  bool any_held_ = false;
   std::vector<Stretch> stretches_;
   std::vector<Interval> intervals_;
   std::vector<std::uint32_t> places_;

@@ -99,6 +99,7 @@ struct Function {
   std::vector<Area> parameters;  ///< of a device function, in its frame
   std::vector<Area> returns;
   std::uint32_t units = 0;        ///< of the register file
+  std::vector<bool> held;         ///< by unit: registers that Instruction::holds; empty: none
   std::uint32_t frame_bytes = 0;  ///< local memory per thread
   int pressure = 0;               ///< largest number of 32-bit registers alive at once
   int index = 0;                  ///< among the module's functions

@@ -39,6 +39,9 @@ struct Instruction {
   Ref guard;
   bool effect = false;       ///< its guard must be defined: it changes more than registers
   bool local_frame = false;  ///< its address counts from the function's frame in local memory
+  bool holds = false;        ///< its 32-bit registers are used beyond the instruction's end
+  bool renames = false;      ///< a plain copy of a 32-bit register or constant
+  bool watched = false;      ///< uses registers that others hold
   Flow flow = Flow::next;
 
   ptx::Type type = ptx::Type::none;

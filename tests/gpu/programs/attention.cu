@@ -1,5 +1,6 @@
 // Softmax attention by tiles with an online softmax (Dao, FlashAttention-2, 2023): 4 warps hold 16
 // queries each and walk over the keys in tiles of 64; head dim 64, f16 in, f32 out.
+#include "attention_reference.hpp"
 #include "instructions.cuh"
 #include "support.cuh"
 
@@ -171,21 +172,8 @@ Outcome attend(int heads, int length, int checked) {
       for (int pick = 0; pick < checked; ++pick) {
         size_t base = size_t(head) * length;
         int query = int((2 * pick + 1) * int64_t(length) / (2 * checked));
-        std::vector<double> weights(length), row(kHeadDim);
-        double most = -1e300, sum = 0;
-        for (int j = 0; j < length; ++j) {
-          for (int c = 0; c < kHeadDim; ++c) {
-            weights[j] += scale * double(float(q[(base + query) * kHeadDim + c])) *
-                          double(float(k[(base + j) * kHeadDim + c]));
-          }
-          most = std::max(most, weights[j]);
-        }
-        for (double& weight : weights) sum += weight = std::exp(weight - most);
-        for (int j = 0; j < length; ++j) {
-          for (int c = 0; c < kHeadDim; ++c) {
-            row[c] += weights[j] / sum * double(float(v[(base + j) * kHeadDim + c]));
-          }
-        }
+        std::vector<double> row = attend_one(&q[(base + query) * kHeadDim], &k[base * kHeadDim],
+                                             &v[base * kHeadDim], length, kHeadDim, scale);
         for (int c = 0; c < kHeadDim; ++c) {
           picked.push_back(got[(base + query) * kHeadDim + c]);
           expected.push_back(row[c]);

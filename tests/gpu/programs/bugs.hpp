@@ -39,5 +39,12 @@ Outcome divergent_shuffle();
 Outcome divergent_mma();
 Outcome endless_wait();
 Outcome failed_assertion();
+// In hopper/bugs.cu:
+Outcome missing_wgmma_fence();
+Outcome missing_wgmma_wait();
+Outcome missing_proxy_fence();
+Outcome three_warps();
+Outcome tile_overwritten();
+Outcome tile_past_end();
 
 }  // namespace programs

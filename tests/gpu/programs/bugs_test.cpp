@@ -16,9 +16,9 @@ void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
 
 namespace {
 
-// The lines of bugs.cu that are marked as the place of that bug.
-std::set<int> marked_lines(const std::string& bug) {
-  std::ifstream source(ATTEND_BUGS_SOURCE);
+// The lines of that source that are marked as the place of that bug.
+std::set<int> marked_lines(const std::string& path, const std::string& bug) {
+  std::ifstream source(path);
   std::set<int> lines;
   std::string text;
   for (int line = 1; std::getline(source, text); ++line) {
@@ -35,9 +35,12 @@ TEST_P(Bugs, AreReported) {
   if (emulation.control() == nullptr) GTEST_SKIP() << "a real GPU reports little of this";
   emulation.print_failures = false;
   emulation.step_limit = 100'000;
+  const bool hopper = bug.least_capability == 90;
+  const std::string source =
+      std::string(ATTEND_BUGS_FOLDER) + (hopper ? "/hopper/bugs.cu" : "/bugs.cu");
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE("ATTEND_EMULATED_SEED=" + std::to_string(seed));
-    emulation.start({8, 0}, seed);
+    emulation.start(hopper ? gpu::Capability{9, 0} : gpu::Capability{8, 0}, seed);
     EXPECT_EQ(bug.run().error, bug.error);
     // The error stays, whatever is called.
     EXPECT_EQ(cudaGetLastError(), bug.error);
@@ -51,9 +54,9 @@ TEST_P(Bugs, AreReported) {
     EXPECT_NE(text.find(bug.part_of_message), std::string::npos) << text;
     EXPECT_NE(text.find(gpu::to_string(report.fault)), std::string::npos) << text;
     EXPECT_NE(report.kernel.find("_kernel("), std::string::npos) << report.kernel;
-    std::set<int> lines = marked_lines(bug.name);
+    std::set<int> lines = marked_lines(source, bug.name);
     if (!lines.empty()) {
-      EXPECT_TRUE(report.file.ends_with("bugs.cu")) << text;
+      EXPECT_TRUE(report.file.ends_with(hopper ? "hopper/bugs.cu" : "/bugs.cu")) << text;
       EXPECT_TRUE(lines.count(report.line)) << text;
       EXPECT_NE(text.find("bugs.cu:" + std::to_string(report.line)), std::string::npos) << text;
     }

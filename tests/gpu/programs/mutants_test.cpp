@@ -34,7 +34,8 @@ TEST_P(Mutants, AreCaught) {
   // A bug that only some orders of warps show needs some luck, but not much.
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE("ATTEND_EMULATED_SEED=" + std::to_string(seed));
-    emulation.start({8, 0}, seed, patch);
+    const bool hopper = program->least_capability == 90;
+    emulation.start(hopper ? gpu::Capability{9, 0} : gpu::Capability{8, 0}, seed, patch);
     Outcome outcome = program->run();
     ASSERT_TRUE(applied) << "nothing in the PTX to change";
     std::vector<gpu::Report> failures = emulation.control()->take_failures();

@@ -30,6 +30,7 @@ const std::vector<Program>& all_programs() {
       {"thrust_scan", thrust_scan, 0, 75},
       {"thrust_sort", thrust_sort, 0, 75},
       {"attention", attention, 2e-3, 80},
+      {"attention_warpgroup", attention_warpgroup, 2e-3, 90},
   };
   return programs;
 }

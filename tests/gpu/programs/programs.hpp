@@ -19,7 +19,7 @@ struct Program {
   std::string name;
   Outcome (*run)();
   double tolerance;      // of `difference`
-  int least_capability;  // 75, 80, ...: what the kernel's instructions need
+  int least_capability;  // 75, 80, ...: what the kernel's instructions need (90a: 90)
 };
 
 const std::vector<Program>& all_programs();
@@ -53,5 +53,7 @@ Outcome thrust_scan();
 Outcome thrust_sort();
 Outcome attention();
 Outcome attention_large();  // 2 x 4 x 512 x 64, for the speed
+Outcome attention_warpgroup();
+Outcome attention_warpgroup_large();
 
 }  // namespace programs

@@ -72,6 +72,20 @@ TEST(Speed, AttentionWithinTwoSeconds) {
   }
 }
 
+TEST(Speed, AttentionOfWarpgroups) {
+  Emulation emulation;
+  if (emulation.control() == nullptr) GTEST_SKIP() << "needs a device of capability 9.0";
+  emulation.start({9, 0}, 1);
+  auto begin = std::chrono::steady_clock::now();
+  Outcome outcome = attention_warpgroup_large();
+  std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  EXPECT_EQ(outcome.error, cudaSuccess) << cudaGetErrorName(outcome.error);
+  EXPECT_LE(outcome.difference, 2e-3);
+  RecordProperty("seconds", std::to_string(seconds.count()));
+  std::printf("2 x 4 x 512 x 64: %.2f s\n", seconds.count());
+  EXPECT_LT(seconds.count(), 5.0);
+}
+
 TEST(Counts, AttentionOf150Queries) {
   Emulation emulation;
   if (emulation.control() == nullptr) GTEST_SKIP() << "a real GPU counts nothing";

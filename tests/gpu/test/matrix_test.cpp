@@ -235,6 +235,33 @@ TEST(MatrixMoves, StmatrixUndoesLdmatrix) {
   }
 }
 
+/// Fewer matrices leave the rest alone.
+TEST(MatrixMoves, StmatrixOfEverySize) {
+  for (const u32 count : {1u, 2u, 4u}) {
+    const std::string from = count == 1   ? "{%r20}"
+                             : count == 2 ? "{%r20,%r21}"
+                                          : "{%r20,%r21,%r22,%r23}";
+    for (const bool transposed : {false, true}) {
+      const auto out = results(fill_shared() +
+                               "mov.u32 %r20, %r9; add.s32 %r21, %r9, 100; add.s32 %r22, %r9, "
+                               "200; add.s32 %r23, %r9, 300;\n bar.warp.sync -1;\n" +
+                               "stmatrix.sync.aligned.m8n8.x" + std::to_string(count) +
+                               (transposed ? ".trans" : "") + ".shared::cta.b16 [%r12], " + from +
+                               ";\n bar.warp.sync -1;\n ld.shared.v2.b64 {%rd20, %rd21}, [%r12];");
+      for (u32 lane = 0; lane < 32; ++lane) {
+        for (u32 i = 0; i < 8; ++i) {
+          const u32 m = lane / 8, row = lane % 8;
+          // the element of lane 4 r + c / 2 (its lower half, or a zero): row r, column c
+          const u32 r = transposed ? i : row, c = transposed ? row : i;
+          const u32 written = c % 2 == 0 ? 100 * m + 4 * r + c / 2 : 0;
+          EXPECT_EQ(out[lane][i / 4] >> (16 * (i % 4)) & 0xFFFF,
+                    m < count ? written : 8 * lane + i);
+        }
+      }
+    }
+  }
+}
+
 TEST(MatrixMoves, Movmatrix) {
   const auto out =
       results(fill_shared() +
