@@ -64,9 +64,10 @@ struct QueryColumnStates {
   alignas(16) float shift[kCount];
   alignas(16) float delta[kCount];
   int rough[kCount / kWarp];  ///< whether some are not plain
+  int within;                 ///< whether all see all of the block's keys
   struct Range {
     int begin, end;
-  } seen[kCount];  ///< keys of the block's that each sees, where they don't all see all
+  } seen[kCount];  ///< keys that each sees, where not
 
   /// Begins to copy those of queries i and following of a head, up to `end`.
   __device__ void begin_copy(const View<RowGradient<float>, 3>& from, std::int64_t b,
@@ -76,11 +77,13 @@ struct QueryColumnStates {
       cp_async_or_zero<16>(shared_address(&states[n]), from.data() + from.offset(b, h, i) + n,
                            i + n < end);
   }
-  /// Notes which of a block's keys, `first` and following, queries i and following see.
-  __device__ void find_seen(const KeyBand& band, std::int64_t i, std::int64_t first) {
+  /// Notes which of a block's keys, `first` and following, queries i and following see: all where
+  /// `all` do.
+  __device__ void find_seen(bool all, const KeyBand& band, std::int64_t i, std::int64_t first) {
     constexpr std::int64_t kMost = Engine::kTileRows;
     const int n = static_cast<int>(threadIdx.x);
-    if (n >= kCount) return;
+    if (n == 0) within = all ? 1 : 0;
+    if (n >= kCount || all) return;
     const KeyRange keys = band.row(i + n);
     seen[n] = {static_cast<int>(min(max(keys.begin - first, std::int64_t{0}), kMost)),
                static_cast<int>(min(max(keys.end - first, std::int64_t{0}), kMost))};
@@ -88,12 +91,13 @@ struct QueryColumnStates {
   /// Excludes the keys that are not seen. Returns whether one of the thread's is not.
   __device__ bool exclude(typename Engine::Scores& rP, typename Engine::Scores& rG) const {
     bool excluded = false;
+    const int first = opaque(Engine::row(0));
 #pragma unroll
     for (int c = 0; c < Engine::kColumns; ++c) {
       const Range keys = seen[Engine::column(c)];
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
-        if (Engine::row(r) < keys.begin || Engine::row(r) >= keys.end)
+        if (first + 8 * r < keys.begin || first + 8 * r >= keys.end)
           rP[r][c] = rG[r][c] = kExcluded<float>, excluded = true;
     }
     return excluded;

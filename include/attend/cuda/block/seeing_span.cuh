@@ -98,6 +98,9 @@ class SpannedQueries {
   }
   /// Its head.
   __device__ HeadQueries head() const { return {span_.b, span_.h_end - left_}; }
+  /// Nothing has to be known of it but what lies in shared memory.
+  struct Mark {};
+  __device__ Mark mark() const { return {}; }
   /// Whether all its queries see all the keys.
   __device__ bool within() const { return span_.all_begin <= i && i + Count <= span_.all_end; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../tile/async_copy.cuh"
 #include "flash_gradient_fragments.cuh"
 #include "warpgroup_product.cuh"
 
@@ -24,6 +25,17 @@ struct WarpgroupGradientEngine
       Fragments::kTiling.stages > 2 && scores == FlashScores::products;
 
   using Weights = WarpgroupWeights<kTileColumns>;  ///< rounded
+
+  /// Begins to fill a tile, as `begin_copy` does. Where scores are products, rows have to be such
+  /// that they can be read as octets: registers are short.
+  template <int Rows, class RowsOf>
+  static __device__ void begin_copy(HalfTile<T, Rows, HeadDim>& tile, const RowsOf& rows,
+                                    const RowLayout& layout) {
+    if constexpr (scores == FlashScores::products)
+      begin_copy_of_octets<Fragments::kThreads>(tile, rows, layout.columns);
+    else
+      cuda::begin_copy<Fragments::kThreads>(tile, rows, layout);
+  }
 
   /// Begins rS = A B^T, as a group.
   static __device__ void begin_dot_products(Scores& rS, const Own& sA, const Tile& sB) {

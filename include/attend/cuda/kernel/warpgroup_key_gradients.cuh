@@ -59,8 +59,8 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   const auto own_rows = [&](const View<const T, 4>& tensor) {
     return head_rows(tensor, own.b, own.h_kv, own.begin, own.end);
   };
-  begin_copy<kThreads>(shared.own[0], own_rows(t.k), call.k);
-  begin_copy<kThreads>(shared.own[1], own_rows(t.v), call.v);
+  Engine::begin_copy(shared.own[0], own_rows(t.k), call.k);
+  Engine::begin_copy(shared.own[1], own_rows(t.v), call.v);
 
   const auto first = first_seeing(problem, variant, shared);
   using Tile = std::remove_const_t<decltype(first)>;
@@ -69,12 +69,12 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     const auto rows = [&](const View<const T, 4>& tensor) {
       return head_rows(tensor, head.b, head.h, at.i, problem.len_q);
     };
-    begin_copy<kThreads>(shared.ring[stage][0], rows(t.q), call.q);
-    begin_copy<kThreads>(shared.ring[stage][1], rows(t.grad_out), call.grad_out);
+    Engine::begin_copy(shared.ring[stage][0], rows(t.q), call.q);
+    Engine::begin_copy(shared.ring[stage][1], rows(t.grad_out), call.grad_out);
     if constexpr (kProducts) {
       auto& states = shared.states[stage];
       states.begin_copy(call.states, head.b, head.h, at.i, problem.len_q);
-      if (!at.within()) states.find_seen(shared.keys.band, at.i, own.begin);
+      states.find_seen(at.within(), shared.keys.band, at.i, own.begin);
     } else {
       head.find<kThreads, kColumns>(shared.queries + stage * kColumns, problem, variant,
                                     call.states, at.i);
@@ -93,15 +93,15 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     Engine::begin_dot_products(rG, shared.own[1], shared.ring[stage][1]);
   };
   // Waits for scores, then gradients of a tile; `Running` groups were begun after them.
-  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG, const Tile& at, int stage,
-                                             Groups<Running>) {
+  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG, [[maybe_unused]] const auto& at,
+                                             int stage, Groups<Running>) {
     if constexpr (kProducts) {
       const auto& states = shared.states[stage];
       Engine::template wait<Running + 1>(rS);
       weigh<Engine>(rS, states, call.scale);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
-      if (!at.within()) excluded |= states.exclude(rS, rG);
+      if (states.within == 0) excluded |= states.exclude(rS, rG);
     } else {
       const HeadQueries head = at.head();
       const TileGradients<Engine, Queries::columns, V> gradients(
@@ -125,7 +125,10 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
       Scores rS, rG;
       begin_scores(rS, stage);
       begin_gradients(rG, stage);
-      gradients_of(rS, rG, at, stage, Groups<0>{});
+      if constexpr (kProducts)
+        gradients_of(rS, rG, at.mark(), stage, Groups<0>{});
+      else
+        gradients_of(rS, rG, at, stage, Groups<0>{});
       add_weighted<Engine>(rdV, rS, sdO, of_do);
       add_weighted<Engine>(rdK, rG, sQ, of_q);
     });
@@ -143,18 +146,18 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     TileStages<Tile> stages(first);
     stages.start(shared.ring, load, finish);
 #pragma unroll 1
-    for (; stages.at.exists(); stages.advance()) {
+    for (; stages.exists(); stages.advance()) {
       const auto& [sQ, sdO] = shared.ring[stages.before()];
       typename Engine::Weights rP, rW;
       Engine::template wait<1>(rdV);
       Engine::round(rP, rS);
-      begin_scores(rS, stages.stage);
+      begin_scores(rS, stages.stage());
       Engine::template wait<1>(rdK);
       Engine::round(rW, rG);
-      begin_gradients(rG, stages.stage);
+      begin_gradients(rG, stages.stage());
       Engine::begin_weighted(rdV, rP, sdO);
       Engine::begin_weighted(rdK, rW, sQ);
-      gradients_of(rS, rG, stages.at, stages.stage, Groups<2>{});
+      gradients_of(rS, rG, stages.at(), stages.stage(), Groups<2>{});
       stages.prepare_next(load, finish);
     }
     Engine::template wait<0>(rdV);

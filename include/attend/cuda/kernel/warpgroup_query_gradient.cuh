@@ -44,15 +44,15 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
   const auto own_rows = [&](const View<const T, 4>& tensor) {
     return head_rows(tensor, block.b, block.h, first, problem.len_q);
   };
-  begin_copy<kThreads>(shared.own[0], own_rows(t.q), call.q);
-  begin_copy<kThreads>(shared.own[1], own_rows(t.grad_out), call.grad_out);
+  Engine::begin_copy(shared.own[0], own_rows(t.q), call.q);
+  Engine::begin_copy(shared.own[1], own_rows(t.grad_out), call.grad_out);
 
   const auto load = [&](int stage, const Tile& at) {
     const auto rows = [&](const View<const T, 4>& tensor) {
       return head_rows(tensor, block.b, h_kv, at.j, at.end);
     };
-    begin_copy<kThreads>(shared.ring[stage][0], rows(t.k), call.k);
-    begin_copy<kThreads>(shared.ring[stage][1], rows(t.v), call.v);
+    Engine::begin_copy(shared.ring[stage][0], rows(t.k), call.k);
+    Engine::begin_copy(shared.ring[stage][1], rows(t.v), call.v);
   };
   const Tile first_tile(problem, variant, queries, first, keys.any);
   __syncthreads();
@@ -70,23 +70,23 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
     Engine::begin_dot_products(rG, shared.own[1], shared.ring[stage][1]);
   };
   // Waits for scores, then gradients of a tile; `Running` groups were begun after them.
-  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG, const Tile& at,
-                                                Groups<Running>) {
-    const bool position = seen.cover(at.j, at.j + kColumns);
+  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG, std::int64_t j,
+                                             Groups<Running>) {
+    const bool position = seen.cover(j, j + kColumns);
     if constexpr (kProducts) {
       Engine::template wait<Running + 1>(rS);
       weigh<Engine>(rS, states, call.scale);
-      const unsigned allowed = position ? ~0u : gradients.seen(at.j);
+      const unsigned allowed = position ? ~0u : gradients.seen(j);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
       if (allowed != ~0u) exclude<Engine>(rG, allowed);
       excluded |= allowed != ~0u;
     } else {
       const Coverage kept = queries.coverage(problem, variant, first + Engine::first_row(),
-                                             Engine::kTiling.warp_rows, at.j, at.j + kColumns);
+                                             Engine::kTiling.warp_rows, j, j + kColumns);
       Engine::template wait<Running>(rS);
       Engine::template wait<Running>(rG);
-      excluded |= gradients(rS, rG, at.j, position && kept == Coverage::all);
+      excluded |= gradients(rS, rG, j, position && kept == Coverage::all);
     }
   };
   // One thing after the other, where it has to be known with a look at each tile.
@@ -99,7 +99,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
       Scores rS, rG;
       begin_scores(rS, stage);
       begin_gradients(rG, stage);
-      gradients_of(rS, rG, at, Groups<0>{});
+      gradients_of(rS, rG, at.j, Groups<0>{});
       add_weighted<Engine>(rdQ, rG, sK, of_k);
     });
   };
@@ -118,15 +118,15 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
     TileStages<Tile> stages(first_tile);
     stages.start(shared.ring, load, finish);
 #pragma unroll 1
-    for (; stages.at.exists(); stages.advance()) {
+    for (; stages.exists(); stages.advance()) {
       const auto& sK = shared.ring[stages.before()][0];
       typename Engine::Weights rW;
-      begin_scores(rS, stages.stage);
+      begin_scores(rS, stages.stage());
       Engine::template wait<1>(rdQ);
       Engine::round(rW, rG);
-      begin_gradients(rG, stages.stage);
+      begin_gradients(rG, stages.stage());
       Engine::begin_weighted(rdQ, rW, sK);
-      gradients_of(rS, rG, stages.at, Groups<1>{});
+      gradients_of(rS, rG, stages.at(), Groups<1>{});
       stages.prepare_next(load, finish);
     }
     Engine::template wait<0>(rdQ);

@@ -78,7 +78,8 @@ void launch_flash_gradients(const Problem& problem, const V& variant, const Grad
   if constexpr (!V::kHasScoreMod && !V::kHasMaskMod) {
     const bool products = !variant.changes_score() && !variant.excludes_beyond_position() &&
                           !variant.dropout.active() && variant.empty_row == EmptyRow::zero;
-    if (products && launch_warpgroup_gradients<T, HeadDim, FlashScores::products>(problem, variant,
+    const auto octets = [](const RowLayout& rows) { return rows.access == Access::octets; };
+    if (products && octets(call.q) && octets(call.k) && octets(call.v) && octets(call.grad_out) && launch_warpgroup_gradients<T, HeadDim, FlashScores::products>(problem, variant,
                                                                                   call, stream))
       return;
   }
