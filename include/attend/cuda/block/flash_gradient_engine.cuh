@@ -15,8 +15,9 @@ namespace attend::cuda {
 
 /// The engine of `HeadDim`'s tiling.
 template <class T, int HeadDim, FlashGradient kind>
-struct FlashGradientEngine : FlashGradientFragments<T, HeadDim, kind, ProductUnit::warp> {
-  using Fragments = FlashGradientFragments<T, HeadDim, kind, ProductUnit::warp>;
+struct FlashGradientEngine
+    : FlashGradientFragments<T, HeadDim, kind, FlashScores::any, ProductUnit::warp> {
+  using Fragments = FlashGradientFragments<T, HeadDim, kind, FlashScores::any, ProductUnit::warp>;
   using Fragments::kBands, Fragments::kColumns, Fragments::kRows, Fragments::kSteps,
       Fragments::kTileColumns, Fragments::first_row;
   using typename Fragments::Output, typename Fragments::Own, typename Fragments::Real,

@@ -18,12 +18,12 @@
 namespace attend::cuda {
 
 /// The fragments of `HeadDim`'s tiling.
-template <class T, int HeadDim, FlashGradient kind, ProductUnit unit>
+template <class T, int HeadDim, FlashGradient kind, FlashScores scores, ProductUnit unit>
 struct FlashGradientFragments {
   using Element = T;
   using Real = float;
   static constexpr FlashGradientTiling kTiling =
-      flash_gradient_tiling(HeadDim, HeadDim, kind, unit);
+      flash_gradient_tiling(HeadDim, HeadDim, kind, scores, unit);
   static constexpr int kThreads = kTiling.warps() * kWarp;
   static constexpr int kTileRows = kTiling.rows();
   static constexpr int kTileColumns = kTiling.columns;
@@ -33,9 +33,9 @@ struct FlashGradientFragments {
   /// Whether groups divide the columns of gradients among them.
   static constexpr bool kDividesColumns = unit == ProductUnit::warpgroup && kTiling.groups > 1;
   static constexpr int kOutWidth = kDividesColumns ? kWidth / kTiling.groups : kWidth;
-  static constexpr int kOutColumns = kOutWidth / 4;    ///< its columns of gradients
-  static constexpr int kBands = kRows / 2;             ///< 16 rows each: those of a product
-  static constexpr int kSteps = kWidth / 16;           ///< products along the head dim
+  static constexpr int kOutColumns = kOutWidth / 4;  ///< its columns of gradients
+  static constexpr int kBands = kRows / 2;           ///< 16 rows each: those of a product
+  static constexpr int kSteps = kWidth / 16;         ///< products along the head dim
   static constexpr Fours kRowFours = kFragmentRowFours, kColumnFours = kFragmentColumnFours;
 
   using Own = HalfTile<T, kTileRows, kWidth>;      ///< the block's own rows
@@ -77,7 +77,8 @@ struct FlashGradientFragments {
           const int from = n / 2 * 8 + source * 2 + n % 2;
 #pragma unroll
           for (int c = 0; c < kOutColumns; ++c)
-            rO[r][c] += p * to_real(sB.octet(from, first_out_column() / 8 + c / 2).at[2 * t + c % 2]);
+            rO[r][c] +=
+                p * to_real(sB.octet(from, first_out_column() / 8 + c / 2).at[2 * t + c % 2]);
         }
   }
 };

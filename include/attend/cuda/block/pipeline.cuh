@@ -38,7 +38,8 @@ __device__ void for_each_loaded(At at, Load load, Finish finish, Use use) {
 /// The same with nothing to finish.
 template <Proxy proxy = Proxy::generic, class At, class Load, class Use>
 __device__ void for_each_loaded(At at, Load load, Use use) {
-  for_each_loaded<proxy>(at, load, [](int) {}, use);
+  for_each_loaded<proxy>(
+      at, load, [](int) {}, use);
 }
 
 }  // namespace attend::cuda

@@ -88,9 +88,8 @@ struct QueryColumnStates {
     seen[n] = {static_cast<int>(min(max(keys.begin - first, std::int64_t{0}), kMost)),
                static_cast<int>(min(max(keys.end - first, std::int64_t{0}), kMost))};
   }
-  /// Excludes the keys that are not seen. Returns whether one of the thread's is not.
-  __device__ bool exclude(typename Engine::Scores& rP, typename Engine::Scores& rG) const {
-    bool excluded = false;
+  /// Excludes the keys that are not seen.
+  __device__ void exclude(typename Engine::Scores& rP, typename Engine::Scores& rG) const {
     const int first = opaque(Engine::row(0));
 #pragma unroll
     for (int c = 0; c < Engine::kColumns; ++c) {
@@ -98,9 +97,8 @@ struct QueryColumnStates {
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
         if (first + 8 * r < keys.begin || first + 8 * r >= keys.end)
-          rP[r][c] = rG[r][c] = kExcluded<float>, excluded = true;
+          rP[r][c] = rG[r][c] = kExcluded<float>;
     }
-    return excluded;
   }
 
   /// What there is to do when the copy is there; a barrier has to follow.
@@ -182,7 +180,8 @@ __device__ void take_gradients(const typename Engine::Scores& rP, typename Engin
   settle(rG);
 }
 
-/// Excludes pairs of queries that are rows whose bits (column c of row r is r * kColumns + c) are not set.
+/// Excludes pairs of queries that are rows whose bits (column c of row r is r * kColumns + c) are
+/// not set.
 template <class Engine>
 __device__ void exclude(typename Engine::Scores& rX, unsigned allowed) {
 #pragma unroll

@@ -56,6 +56,9 @@ struct SeeingSpan {
     h_end = (block.h + 1) * problem.group();
   }
 
+  /// Whether all queries that see some of the keys see all.
+  __device__ bool within() const { return all_begin <= any_begin && any_end <= all_end; }
+
  private:
   // The first query of which a condition is true that stays true; one past the last if none.
   template <class Condition>

@@ -78,7 +78,7 @@ class TileStages {
     __syncthreads();
   }
 
-  At ahead_;  // the last that copies were begun of
+  At ahead_;       // the last that copies were begun of
   int count_ = 0;  // of tiles from the one at hand on to that
   Mark at_, next_;
   int stage_ = 0;

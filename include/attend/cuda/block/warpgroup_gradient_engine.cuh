@@ -14,15 +14,14 @@ namespace attend::cuda {
 /// The engine of `HeadDim`'s tiling.
 template <class T, int HeadDim, FlashGradient kind, FlashScores scores>
 struct WarpgroupGradientEngine
-    : FlashGradientFragments<T, HeadDim, kind, ProductUnit::warpgroup> {
-  using Fragments = FlashGradientFragments<T, HeadDim, kind, ProductUnit::warpgroup>;
+    : FlashGradientFragments<T, HeadDim, kind, scores, ProductUnit::warpgroup> {
+  using Fragments = FlashGradientFragments<T, HeadDim, kind, scores, ProductUnit::warpgroup>;
   using Fragments::kTileColumns, Fragments::row_warp, Fragments::first_out_column;
   using typename Fragments::Output, typename Fragments::Own, typename Fragments::Scores,
       typename Fragments::Tile;
   static constexpr FlashScores kScores = scores;
   /// Whether products run on while others begin.
-  static constexpr bool kOverlaps =
-      Fragments::kTiling.stages > 2 && scores == FlashScores::products;
+  static constexpr bool kOverlaps = Fragments::kTiling.stages > 2;
 
   using Weights = WarpgroupWeights<kTileColumns>;  ///< rounded
 

@@ -66,7 +66,8 @@ __device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4], cons
         wgmma_operand(a + along + panel * TileA::kPanelBytes, TileA::kPanelBytes);
     const std::uint64_t right =
         wgmma_operand(b + along + panel * TileB::kPanelBytes, TileB::kPanelBytes);
-    static_assert(TileB::kRows == 64 || TileB::kRows == 128);
+    static_assert(TileB::kRows == 32 || TileB::kRows == 64 || TileB::kRows == 128);
+    if constexpr (TileB::kRows == 32) wgmma_m64n32k16(rS[0], rS[1], left, right, n > 0, T{});
     if constexpr (TileB::kRows == 64) wgmma_m64n64k16(rS[0], rS[1], left, right, n > 0, T{});
     if constexpr (TileB::kRows == 128) wgmma_m64n128k16(rS[0], rS[1], left, right, n > 0, T{});
   }

@@ -86,6 +86,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
 
   typename Engine::Output rdK, rdV;
   bool excluded = false;
+  if constexpr (kProducts) excluded = !shared.keys.within();
   const auto begin_scores = [&](Scores& rS, int stage) {
     Engine::begin_dot_products(rS, shared.own[0], shared.ring[stage][0]);
   };
@@ -93,23 +94,24 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     Engine::begin_dot_products(rG, shared.own[1], shared.ring[stage][1]);
   };
   // Waits for scores, then gradients of a tile; `Running` groups were begun after them.
-  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG, [[maybe_unused]] const auto& at,
-                                             int stage, Groups<Running>) {
+  const auto gradients_of = [&]<int Running>(Scores& rS, Scores& rG,
+                                             [[maybe_unused]] const auto& at, int stage,
+                                             Groups<Running>) {
     if constexpr (kProducts) {
       const auto& states = shared.states[stage];
       Engine::template wait<Running + 1>(rS);
       weigh<Engine>(rS, states, call.scale);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
-      if (states.within == 0) excluded |= states.exclude(rS, rG);
+      if (states.within == 0) states.exclude(rS, rG);
     } else {
       const HeadQueries head = at.head();
-      const TileGradients<Engine, Queries::columns, V> gradients(
-          problem, variant, call.scale, head, shared.queries + stage * kColumns);
+      const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale, head,
+                                                                 shared.queries + stage * kColumns);
       const std::int64_t begin = own.begin + Engine::first_row();
       const std::int64_t end = min(own.end, begin + Engine::kTiling.warp_rows);
-      const bool within = begin < end && at.keys().cover(begin, end) &&
-                          at.coverage(begin, end) == Coverage::all;
+      const bool within =
+          begin < end && at.keys().cover(begin, end) && at.coverage(begin, end) == Coverage::all;
       Engine::template wait<Running>(rS);
       Engine::template wait<Running>(rG);
       excluded |= gradients(rS, rG, own.begin, within);
@@ -117,7 +119,6 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   };
   // One thing after the other, where it has to be known with a look at each tile.
   const auto add_each = [&](Values values) {
-    excluded = false;
     clear<Engine>(rdK), clear<Engine>(rdV);
     for_each_loaded<Proxy::async>(first, load, finish, [&](int stage, const Tile& at) {
       const auto& [sQ, sdO] = shared.ring[stage];

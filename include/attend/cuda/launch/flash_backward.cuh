@@ -79,8 +79,9 @@ void launch_flash_gradients(const Problem& problem, const V& variant, const Grad
     const bool products = !variant.changes_score() && !variant.excludes_beyond_position() &&
                           !variant.dropout.active() && variant.empty_row == EmptyRow::zero;
     const auto octets = [](const RowLayout& rows) { return rows.access == Access::octets; };
-    if (products && octets(call.q) && octets(call.k) && octets(call.v) && octets(call.grad_out) && launch_warpgroup_gradients<T, HeadDim, FlashScores::products>(problem, variant,
-                                                                                  call, stream))
+    if (products && octets(call.q) && octets(call.k) && octets(call.v) && octets(call.grad_out) &&
+        launch_warpgroup_gradients<T, HeadDim, FlashScores::products>(problem, variant, call,
+                                                                      stream))
       return;
   }
   if (launch_warpgroup_gradients<T, HeadDim, FlashScores::any>(problem, variant, call, stream))
@@ -98,7 +99,7 @@ void launch_flash_backward(const Problem& problem, V variant, const BackwardTens
   const GradientCall<T> call = gradient_call(variant, tensors, states);
   if (tensors.dbias) launch_tensor_core_bias_gradient(problem, variant, call, stream);
   switch (flash_gradient_tiling(problem.head_dim, problem.head_dim_v, FlashGradient::of_keys,
-                                ProductUnit::warp)
+                                FlashScores::any, ProductUnit::warp)
               .head_dim) {
     case 64:
       return launch_flash_gradients<T, 64>(problem, variant, call, stream);
