@@ -62,8 +62,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   Engine::begin_copy(shared.own[0], own_rows(t.k), call.k);
   Engine::begin_copy(shared.own[1], own_rows(t.v), call.v);
 
-  const auto first = first_seeing(problem, variant, shared);
-  using Tile = std::remove_const_t<decltype(first)>;
+  using Tile = decltype(first_seeing(problem, variant, shared));
   const auto load = [&](int stage, const Tile& at) {
     const HeadQueries head = at.head();
     const auto rows = [&](const View<const T, 4>& tensor) {
@@ -120,6 +119,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   // One thing after the other, where it has to be known with a look at each tile.
   const auto add_each = [&](Values values) {
     clear<Engine>(rdK), clear<Engine>(rdV);
+    const Tile first = first_seeing(problem, variant, shared);
     for_each_loaded<Proxy::async>(first, load, finish, [&](int stage, const Tile& at) {
       const auto& [sQ, sdO] = shared.ring[stage];
       const Values of_q = look_at<Engine>(sQ, values), of_do = look_at<Engine>(sdO, values);
@@ -144,7 +144,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   if constexpr (Engine::kOverlaps) {
     clear<Engine>(rdK), clear<Engine>(rdV);
     Scores rS = {}, rG = {};
-    TileStages<Tile> stages(first);
+    TileStages<Tile> stages(first_seeing(problem, variant, shared));
     stages.start(shared.ring, load, finish);
 #pragma unroll 1
     for (; stages.exists(); stages.advance()) {
