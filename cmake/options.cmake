@@ -5,7 +5,7 @@ option(ATTEND_INSTALL "Install the headers and the CMake package" ${PROJECT_IS_T
 set(ATTEND_CUDA OFF CACHE STRING "Build what needs the CUDA compiler: ON, OFF, or AUTO (where there is one)")
 set(ATTEND_TESTS all CACHE STRING
     "Folders of tests/ to build; `units`: those made of GoogleTest files alone; `all`: all but fuzz")
-set(ATTEND_TEST_CUDA_ARCHITECTURES "75-virtual;80-virtual" CACHE STRING
+set(ATTEND_TEST_CUDA_ARCHITECTURES "75-virtual;80-virtual;90a-virtual" CACHE STRING
     "What the tests' kernels are compiled for: PTX, which the emulated GPU reads, or a real GPU's architecture")
 set(ATTEND_SANITIZE "" CACHE STRING "Sanitizers of the tests, e.g. address,undefined")
 

@@ -33,4 +33,12 @@ __device__ inline Value all_lanes(Value value, Combine combine) {
   return value;
 }
 
+/// The same for several values at once.
+template <int Width, int Count, class Value, class Combine>
+__device__ inline void all_lanes(Value (&values)[Count], Combine combine) {
+  for (int mask = Width / 2; mask > 0; mask /= 2)
+#pragma unroll
+    for (int n = 0; n < Count; ++n) values[n] = combine(values[n], shfl_xor(values[n], mask));
+}
+
 }  // namespace attend::cuda

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/barrier.cuh"
 #include "../arch/convert.cuh"
 #include "../arch/opaque.cuh"
 #include "../tile/async_copy.cuh"
@@ -23,7 +24,7 @@ struct FlashFragments {
   using Real = float;
   static constexpr FlashScores kScores = scores;
   static constexpr FlashTiling kTiling = flash_tiling(HeadDim, HeadDim, scores, unit);
-  static constexpr int kThreads = kTiling.warps * kWarp;
+  static constexpr int kThreads = kTiling.warps * kWarp;  ///< that compute
   static constexpr int kTileRows = kTiling.rows();
   static constexpr int kTileColumns = kTiling.keys;
   static constexpr int kWidth = HeadDim;
@@ -40,6 +41,23 @@ struct FlashFragments {
   using Tile = HalfTile<T, kTileColumns, kWidth>;  ///< of keys or of values
   using Scores = Real[kRows][kColumns];            ///< a thread's part of a tile of scores
   using Output = Real[kRows][kOutColumns];         ///< a thread's part of the output
+
+  /// A barrier of the threads that compute.
+  static __device__ void sync() {
+    if constexpr (unit == ProductUnit::warpgroup) {
+      barrier_sync<1, kThreads>();
+    } else {
+      __syncthreads();
+    }
+  }
+  /// The same, and whether one of them says so.
+  static __device__ bool sync_or(bool says) {
+    if constexpr (unit == ProductUnit::warpgroup) {
+      return barrier_red_or<1, kThreads>(says);
+    } else {
+      return __syncthreads_or(says) != 0;
+    }
+  }
 
   /// The first row of this thread's warp.
   static __device__ int first_row() {

@@ -54,7 +54,7 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {ProductUnit::warpgroup, 64, FlashScores::products, 8, 16, 128, 4,
+    {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 128, 4,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 128, FlashScores::products, 8, 16, 128, 4,
      QueryFragments::shared_memory, 1},

@@ -33,35 +33,43 @@ class Log2Softmax {
 
   /// No key yet.
   __device__ void clear() {
+    great_ = false;
     for (int r = 0; r < kRows; ++r) max_[r] = -kInfinity<float>, sum_[r] = 0;
   }
 
   /// Takes in a tile of scores and turns them into weights: exponentials against the new maximum.
   /// `factors` is what sums against the old one have to be multiplied by. Scores of excluded keys
-  /// are -inf, and weigh nothing; `allowed(r, c)` tells them from others that are.
-  template <class Allowed>
-  __device__ void add(Scores& rS, float (&factors)[kRows], Allowed allowed) {
+  /// are -inf, and weigh nothing. Not for great scores, infinite ones among them: then `was_great`
+  /// says so, and all has to be done again by `add_any`.
+  __device__ void add(Scores& rS, float (&factors)[kRows]) {
+    float exponent[kRows];
+    raise(rS, factors);
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
-      float top = max_[r];
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c) top = fmaxf(top, rS[r][c]);  // passes over NaN
-      top = all_lanes<Engine::kRowLanes>(top, [](float a, float b) { return fmaxf(a, b); });
-      factors[r] = weight(max_[r], top);
-      max_[r] = top;
-      sum_[r] *= factors[r];
-      const float top_exponent = top * to_exponent_;
-      if (fabsf(top_exponent) < kExactExponent) {
-#pragma unroll
-        for (int c = 0; c < kColumns; ++c)
-          rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -top_exponent));
-      } else {
-#pragma unroll
-        for (int c = 0; c < kColumns; ++c) rS[r][c] = allowed(r, c) ? weight(rS[r][c], top) : 0;
-      }
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c) sum_[r] += rS[r][c];
+      const bool no_key = max_[r] == -kInfinity<float>;
+      exponent[r] = no_key ? 0 : max_[r] * to_exponent_;
+      great_ = great_ || !(fabsf(exponent[r]) < kExactExponent);
     }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c)
+        rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -exponent[r]));
+    sum(rS, factors);
+  }
+  /// Whether scores were too great for `add`, of a row of this thread.
+  __device__ bool was_great() const { return great_; }
+
+  /// The same for all scores. `allowed(r, c)` tells those of excluded keys from others that are
+  /// -inf.
+  template <class Allowed>
+  __device__ void add_any(Scores& rS, float (&factors)[kRows], Allowed allowed) {
+    raise(rS, factors);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) rS[r][c] = allowed(r, c) ? weight(rS[r][c], max_[r]) : 0;
+    sum(rS, factors);
   }
 
   /// The state of the thread's n-th row, whole, of logits.
@@ -71,6 +79,38 @@ class Log2Softmax {
   }
 
  private:
+  // The maxima with a tile of scores.
+  __device__ void raise(const Scores& rS, float (&factors)[kRows]) {
+    const auto greater = [](float a, float b) { return fmaxf(a, b); };  // passes over NaN
+    float top[kRows];
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) top[r] = greater(max_[r], combined(rS[r], greater));
+    all_lanes<Engine::kRowLanes>(top, greater);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      factors[r] = weight(max_[r], top[r]);
+      max_[r] = top[r];
+    }
+  }
+
+  // The sums with a tile of weights.
+  __device__ void sum(const Scores& rP, const float (&factors)[kRows]) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+      sum_[r] = fmaf(sum_[r], factors[r], combined(rP[r], [](float a, float b) { return a + b; }));
+  }
+
+  // All numbers of a row together, by way of a few that do not wait for each other.
+  template <class Combine>
+  static __device__ float combined(const float (&x)[kColumns], Combine combine) {
+    constexpr int kWays = 4;
+    float part[kWays];
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c)
+      part[c % kWays] = c < kWays ? x[c] : combine(part[c % kWays], x[c]);
+    return combine(combine(part[0], part[1]), combine(part[2], part[3]));
+  }
+
   // What a sum against maximum `to` counts a score as. Equal infinities are equal; the difference
   // is taken first, as the product could overflow.
   __device__ float weight(float score, float to) const {
@@ -79,6 +119,7 @@ class Log2Softmax {
 
   float scale_;
   float to_exponent_;
+  bool great_ = false;
   float max_[kRows];
   float sum_[kRows];
 };

@@ -102,12 +102,12 @@ class RegisterOutputs {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
-      __syncthreads();  // the values before are done with
+      Engine::sync();  // the values before are done with
       begin_copy<Engine::kThreads>(tile, v.rows(j, length), v.layout);
       cp_async_commit_group();
       cp_async_wait_group<0>();
       if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) fence_proxy_async();
-      __syncthreads();
+      Engine::sync();
       typename Engine::Scores rP;
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)

@@ -15,12 +15,31 @@ struct SeenKeys {
   int any_begin, any_end;
   int all_begin, all_end;
 
-  /// In 32 bits.
-  __device__ SeenKeys(const QueryTile::Keys& keys)
-      : any_begin(static_cast<int>(keys.any.begin)),
-        any_end(static_cast<int>(keys.any.end)),
-        all_begin(static_cast<int>(keys.all.begin)),
-        all_end(static_cast<int>(keys.all.end)) {}
+  /// Of no rows.
+  static __device__ SeenKeys none() { return {INT32_MAX, 0, 0, INT32_MAX}; }
+  /// Of one row, which sees the keys begin <= j < end.
+  static __device__ SeenKeys of(int begin, int end) {
+    return begin < end ? SeenKeys{begin, end, begin, end} : SeenKeys{INT32_MAX, 0, begin, end};
+  }
+  /// Of these rows and others.
+  __device__ SeenKeys with(const SeenKeys& other) const {
+    return {min(any_begin, other.any_begin), max(any_end, other.any_end),
+            max(all_begin, other.all_begin), min(all_end, other.all_end)};
+  }
+  /// Of the rows of `Width` neighbouring lanes, the same in all of them.
+  template <int Width>
+  __device__ SeenKeys of_lanes() const {
+    SeenKeys keys = *this;
+    for (int mask = Width / 2; mask > 0; mask /= 2)
+      keys = keys.with({shfl_xor(keys.any_begin, mask), shfl_xor(keys.any_end, mask),
+                        shfl_xor(keys.all_begin, mask), shfl_xor(keys.all_end, mask)});
+    return keys;
+  }
+  /// Where only keys begin <= j < end are looked at.
+  __device__ SeenKeys within(int begin, int end) const {
+    const SeenKeys keys{max(any_begin, begin), min(any_end, end), all_begin, all_end};
+    return keys.any_begin < keys.any_end ? keys : SeenKeys{INT32_MAX, 0, all_begin, all_end};
+  }
 
   /// Whether some row sees one of `count` keys from j on.
   __device__ bool touch(int j, int count) const {
@@ -48,25 +67,41 @@ struct TileRows {
   SeenKeys warp[Warps];  ///< of each warp's rows
   TileRow row[kCount];
 
-  /// Looks everything up. It is there after a barrier.
+  /// Looks everything up, of tiles `width` columns wide. It is there after a barrier.
   template <class V>
-  __device__ void find(const Problem& problem, const V& variant, const KeySplit& split) {
+  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split) {
+    static_assert(kCount <= Warps * kWarp, "a row for each thread");
     const int thread = static_cast<int>(threadIdx.x);
-    if (thread == 0) tile = QueryTile(problem, kCount, /*width=*/0, split);
+    const QueryTile own(problem, kCount, width, split);
+    if (thread == 0) tile = own;
+    const KeyBand band = variant.band(problem, own.b);
+    int begin = 0, end = static_cast<int>(band.length());
+    if (split.count > 1) {
+      begin = static_cast<int>(own.split * split.length);
+      end = static_cast<int>(min(begin + split.length, band.length()));
+    }
+    if (thread < kCount) {
+      const auto group = static_cast<unsigned>(own.group);
+      const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
+      const int last = static_cast<int>(own.rows - own.first_row) - 1;
+      const auto r = before + static_cast<unsigned>(min(thread, last));
+      const KeyRange keys = band.row(own.first_i + r / group);
+      TileRow of{static_cast<int>(r / group), static_cast<int>(r % group), 0, 0};
+      SeenKeys seen = SeenKeys::none();
+      if (thread <= last) {
+        of.begin = static_cast<int>(keys.begin), of.end = static_cast<int>(keys.end);
+        seen = SeenKeys::of(of.begin, of.end);
+      }
+      row[thread] = of;
+      seen = seen.template of_lanes<WarpRows>();
+      if (thread % WarpRows == 0) warp[thread / WarpRows] = seen.within(begin, end);
+    }
     __syncthreads();
-    if (thread == 0) block = tile.keys(problem, variant, 0, kCount, split);
-    if (thread < Warps)
-      warp[thread] = tile.keys(problem, variant, thread * WarpRows, WarpRows, split);
-    const KeyBand band = variant.band(problem, tile.b);
-    const auto group = static_cast<unsigned>(tile.group);
-    const auto before = static_cast<unsigned>(tile.first_row - tile.first_i * tile.group);
-    for (int n = thread; n < kCount; n += Warps * kWarp) {
-      const int last = static_cast<int>(tile.rows - tile.first_row) - 1;
-      const auto r = before + static_cast<unsigned>(exists(n) ? n : last);
-      const KeyRange keys = band.row(tile.first_i + r / group);
-      row[n] = {static_cast<int>(r / group), static_cast<int>(r % group), 0, 0};
-      if (exists(n))
-        row[n].begin = static_cast<int>(keys.begin), row[n].end = static_cast<int>(keys.end);
+    if (thread == 0) {
+      SeenKeys all = warp[0];
+      for (int n = 1; n < Warps; ++n) all = all.with(warp[n]);
+      block = all;
+      if (block.any_end == 0) block.any_begin = 0;  // what tiles are counted from
     }
   }
 

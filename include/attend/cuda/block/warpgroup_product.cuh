@@ -24,10 +24,10 @@ inline constexpr int kWarpgroupRows = 64;
 template <int Count>
 using Groups = std::integral_constant<int, Count>;
 
-/// Whether the compiler at hand makes code for warpgroups: what a kernel without it allows at most
-/// says so to the host, which then takes another kernel.
-template <class Engine>
-inline constexpr int kWarpgroupThreads = kHasWgmma ? Engine::kThreads : kWarp;
+/// The most threads of a block's, if so many are wanted, where the compiler at hand makes code for
+/// warpgroups: what a kernel without it allows says so to the host, which then takes another one.
+template <int Threads>
+inline constexpr int kWarpgroupThreads = kHasWgmma ? Threads : kWarp;
 
 /// A thread's weights of `Columns` columns as left operands, rounded to elements: of 16 rows and 16
 /// columns a register is what it has of a row, two neighbours each.

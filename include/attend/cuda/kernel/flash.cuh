@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   constexpr int kTileColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
-  shared.rows.find(problem, variant, results.split);
+  shared.rows.find(problem, variant, Engine::kWidth, results.split);
   shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
@@ -56,7 +56,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
-  // are NaN, which does not pass: and all is done again, with a look at each value.
+  // are NaN, which does not pass: and all is done again, with a look at each value. So it is where
+  // scores are great.
   for (Values values = Values::finite;; values = Values::any) {
     bool excluded = false;
     softmax.clear();
@@ -81,7 +82,11 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
         const bool all = warp_keys.cover(j, kTileColumns) && kept == Coverage::all;
         allowed = scoring.score(rS, j, all);
         float factors[Engine::kRows];
-        softmax.add(rS, factors, is_allowed);
+        if (values == Values::finite) {
+          softmax.add(rS, factors);
+        } else {
+          softmax.add_any(rS, factors, is_allowed);
+        }
         excluded = excluded || allowed != Scoring::kAll;
         scoring.apply_dropout(rS, j);
         rP = Engine::weights(rS);
@@ -98,7 +103,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     }
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
-    const bool spoiled = __any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rO);
+    const bool spoiled =
+        softmax.was_great() || (__any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rO));
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 

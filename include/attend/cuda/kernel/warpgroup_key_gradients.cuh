@@ -187,7 +187,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
 /// dV = P^T dO and dK = dS^T Q. One block per tile of keys; tiles lie transposed, so that keys are
 /// rows.
 template <class Engine, class V>
-__global__ void __launch_bounds__(kWarpgroupThreads<Engine>, Engine::kTiling.blocks)
+__global__ void __launch_bounds__(kWarpgroupThreads<Engine::kThreads>, Engine::kTiling.blocks)
     warpgroup_key_gradients(Problem problem, V variant,
                             GradientCall<typename Engine::Element> call) {
   if constexpr (kHasWgmma) key_gradients_on_warpgroups<Engine>(problem, variant, call);

@@ -147,7 +147,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
 
 /// dQ = dS K. One block per tile of queries.
 template <class Engine, class V>
-__global__ void __launch_bounds__(kWarpgroupThreads<Engine>, Engine::kTiling.blocks)
+__global__ void __launch_bounds__(kWarpgroupThreads<Engine::kThreads>, Engine::kTiling.blocks)
     warpgroup_query_gradient(Problem problem, V variant,
                              GradientCall<typename Engine::Element> call) {
   if constexpr (kHasWgmma) query_gradient_on_warpgroups<Engine>(problem, variant, call);

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "../../core/problem.hpp"
+#include "../../select/obstacle.hpp"
 #include "../../select/path.hpp"
 #include "error.hpp"
 
@@ -36,6 +38,13 @@ inline int attribute(cudaDeviceAttr which, int device) {
 inline Capability capability(int device) {
   return {attribute(cudaDevAttrComputeCapabilityMajor, device),
           attribute(cudaDevAttrComputeCapabilityMinor, device)};
+}
+
+/// Whether a path is carried out by flash's kernels on the current device: flash itself, and the
+/// memory-efficient path where flash's kernels, which are the faster ones, can take the problem.
+inline bool runs_flash(Path path, const Problem& problem) {
+  return path == Path::flash ||
+         (path == Path::mem_efficient && can(Path::flash, problem, capability(current_device())));
 }
 
 /// The device on which memory lies; -1 for memory of the host's that no device can read.

@@ -16,28 +16,34 @@
 
 namespace attend::cuda {
 
-/// An engine's kernel.
+/// An engine's kernel, the threads of its blocks and what they share.
 template <class Engine, class V>
-constexpr auto flash_kernel() {
-  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
-    return flash_warpgroup<Engine, V>;
-  } else {
-    return flash<Engine, V>;
-  }
-}
+struct FlashKernel {
+  static constexpr auto kKernel = flash<Engine, V>;
+  static constexpr int kThreads = Engine::kThreads;
+  using Shared = FlashShared<Engine>;
+};
+/// On warpgroups.
+template <class T, int HeadDim, FlashScores scores, class V>
+struct FlashKernel<WarpgroupEngine<T, HeadDim, scores>, V> {
+  using Engine = WarpgroupEngine<T, HeadDim, scores>;
+  static constexpr auto kKernel = flash_warpgroup<Engine, V>;
+  static constexpr int kThreads = Engine::kBlockThreads;
+  using Shared = FlashWarpgroupShared<Engine>;
+};
 
 /// Runs one kernel.
 template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
                          const ForwardTensors<typename Engine::Element>& tensors,
                          cudaStream_t stream) {
+  using Kernel = FlashKernel<Engine, V>;
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
-  constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
-  const auto kernel = flash_kernel<Engine, V>();
-  allow_shared_memory(kernel, kShared);
-  launch("flash", kernel,
+  constexpr std::size_t kShared = sizeof(typename Kernel::Shared);
+  allow_shared_memory(Kernel::kKernel, kShared);
+  launch("flash", Kernel::kKernel,
          {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().split),
-          Engine::kThreads, kShared},
+          Kernel::kThreads, kShared},
          stream, problem, variant, tensors, splits.results());
   splits.merge(problem, tensors, stream);
 }
@@ -47,7 +53,7 @@ template <class T, int HeadDim, FlashScores scores, class V>
 void launch_flash_head_dim(const Problem& problem, const V& variant,
                            const ForwardTensors<T>& tensors, cudaStream_t stream) {
   using Warpgroups = WarpgroupEngine<T, HeadDim, scores>;
-  if (has_warpgroups(flash_kernel<Warpgroups, V>(), Warpgroups::kThreads))
+  if (has_warpgroups(FlashKernel<Warpgroups, V>::kKernel, Warpgroups::kBlockThreads))
     return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
   launch_flash_engine<FlashEngine<T, HeadDim, scores>>(problem, variant, tensors, stream);
 }

@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "device.hpp"
 #include "flash.cuh"
 #include "forward.hpp"
 #include "integers.cuh"
@@ -20,7 +21,7 @@ void launch_forward(Path path, const Problem& problem, V variant, const ForwardT
   const Memory offsets = to_device<V>(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device<V>(variant.key_lengths, on_host.key_lengths, stream);
   if constexpr (sizeof(T) == 2) {
-    if (path == Path::flash) return launch_flash(problem, variant, tensors, stream);
+    if (runs_flash(path, problem)) return launch_flash(problem, variant, tensors, stream);
   }
   if constexpr (!std::is_same_v<T, double>) {
     if (path == Path::mem_efficient) return launch_mem_efficient(problem, variant, tensors, stream);

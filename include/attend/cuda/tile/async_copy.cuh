@@ -45,14 +45,16 @@ __device__ void begin_copies(HalfTile<T, Rows, Columns>& tile, const RowsOf& row
 /// Begins to fill a tile with rows that know of each other: `rows.from(n)` are those from the n-th
 /// on, and of these `exists(n)` says whether there is an n-th, and `address(n)` where it begins, if
 /// there is. What lies outside is 0. Rows whose elements come one by one are there at once (after a
-/// barrier, as all that is written).
+/// barrier, as all that is written). `Threads` threads do it, of which this one is the `number`-th.
 template <int Threads, class T, int Rows, int Columns, class RowsOf>
 __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, const RowsOf& rows,
-                           const RowLayout& layout) {
+                           const RowLayout& layout, int number = static_cast<int>(threadIdx.x)) {
   constexpr int kOctets = Columns / 8;
-  constexpr int kRowsAtOnce = Threads / kOctets;
-  static_assert(Threads % kOctets == 0 && Rows % kRowsAtOnce == 0);
-  const std::uint32_t thread = opaque(std::uint32_t{threadIdx.x});
+  constexpr int kUsed = Threads >= 256 ? 256 : 128;  // of the threads
+  constexpr int kRowsAtOnce = kUsed / kOctets;
+  static_assert(Threads >= kUsed && kUsed % kOctets == 0 && Rows % kRowsAtOnce == 0);
+  if (number >= kUsed) return;
+  const auto thread = static_cast<std::uint32_t>(opaque(number));
   const int first = static_cast<int>(thread / kOctets);
   const int c = static_cast<int>(thread % kOctets);  // a thread's octets: one below the other
   const RowsOf below = rows.from(first);
