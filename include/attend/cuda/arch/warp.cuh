@@ -13,6 +13,12 @@ inline constexpr unsigned kAllLanes = 0xffffffff;
 /// This thread's lane.
 __device__ inline int lane() { return static_cast<int>(threadIdx.x) % kWarp; }
 
+/// A value that is the same in all lanes, so that the compiler knows it is.
+template <class Value>
+__device__ inline Value of_warp(Value value) {
+  return __shfl_sync(kAllLanes, value, 0);
+}
+
 /// The value of the lane whose number differs from this one's by the bits of `mask`.
 template <class Value>
 __device__ inline Value shfl_xor(Value value, int mask) {

@@ -61,6 +61,32 @@ __device__ inline void fence_proxy_async() {
 }
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+/// wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16: d = a b, or d += a b where it `adds`; a is
+/// 64 rows of shared memory.
+__device__ inline void wgmma_m64n32k16(float* up, float* down, std::uint64_t a, std::uint64_t b,
+                                       bool adds, F16) {
+  asm volatile(
+      "{.reg .pred adds; setp.ne.b32 adds, %18, 0; "
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16 {%0, %1, %2, %3, %4, %5, %6, %7, "
+      "%8, %9, %10, %11, %12, %13, %14, %15}, %16, %17, adds, 1, 1, 0, 0;}"
+      : "+f"(up[0]), "+f"(up[1]), "+f"(down[0]), "+f"(down[1]), "+f"(up[2]), "+f"(up[3]),
+        "+f"(down[2]), "+f"(down[3]), "+f"(up[4]), "+f"(up[5]), "+f"(down[4]), "+f"(down[5]),
+        "+f"(up[6]), "+f"(up[7]), "+f"(down[6]), "+f"(down[7])
+      : "l"(a), "l"(b), "r"(static_cast<int>(adds)));
+}
+/// m64n32k16 of bf16.
+__device__ inline void wgmma_m64n32k16(float* up, float* down, std::uint64_t a, std::uint64_t b,
+                                       bool adds, BF16) {
+  asm volatile(
+      "{.reg .pred adds; setp.ne.b32 adds, %18, 0; "
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, "
+      "%8, %9, %10, %11, %12, %13, %14, %15}, %16, %17, adds, 1, 1, 0, 0;}"
+      : "+f"(up[0]), "+f"(up[1]), "+f"(down[0]), "+f"(down[1]), "+f"(up[2]), "+f"(up[3]),
+        "+f"(down[2]), "+f"(down[3]), "+f"(up[4]), "+f"(up[5]), "+f"(down[4]), "+f"(down[5]),
+        "+f"(up[6]), "+f"(up[7]), "+f"(down[6]), "+f"(down[7])
+      : "l"(a), "l"(b), "r"(static_cast<int>(adds)));
+}
+
 /// wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16: d = a b, or d += a b where it `adds`; a is
 /// 64 rows of shared memory.
 __device__ inline void wgmma_m64n64k16(float* up, float* down, std::uint64_t a, std::uint64_t b,

@@ -103,6 +103,8 @@ class SeenKeyTile {
 
   /// Whether there is such a tile.
   __device__ bool exists() const { return j < end; }
+  /// Which it is: its first key.
+  __device__ std::int64_t mark() const { return j; }
   /// The one after it.
   __device__ SeenKeyTile next() const {
     SeenKeyTile other = *this;

@@ -73,6 +73,27 @@ class TileGradients {
     return allowed != kAll;
   }
 
+  /// The keys that position lets the thread's queries see: a bit each.
+  __device__ unsigned seen(std::int64_t first) const {
+    unsigned bits = 0;
+    struct Range {
+      int begin;
+      unsigned size;
+    };
+    each_query(
+        [&](const GradientQuery<V>& query) {
+          constexpr std::int64_t kMost = Engine::kTileRows + Engine::kTileColumns;
+          const auto begin = max(query.keys.begin - first, std::int64_t{0});
+          const auto end = min(query.keys.end - first, kMost);
+          return begin < end ? Range{static_cast<int>(begin), static_cast<unsigned>(end - begin)}
+                             : Range{0, 0};
+        },
+        [&](int r, int c, int k, const Range& range) {
+          if (static_cast<unsigned>(key(k) - range.begin) < range.size) bits |= bit(r, c);
+        });
+    return bits;
+  }
+
  private:
   static constexpr int kRows = Engine::kRows, kColumns = Engine::kColumns;
   static constexpr int kCount = kRows * kColumns;
@@ -116,27 +137,6 @@ class TileGradients {
   static __device__ void finish(float& s, float& g, float logit, const RowGradient<float>& row) {
     s = ex2_approx_ftz((logit - row.shift) * kLog2E) * row.factor;
     g = s * g + 0.0f;  // -0 becomes +0
-  }
-
-  // The keys that position lets the thread's queries see.
-  __device__ unsigned seen(std::int64_t first) const {
-    unsigned bits = 0;
-    struct Range {
-      int begin;
-      unsigned size;
-    };
-    each_query(
-        [&](const GradientQuery<V>& query) {
-          constexpr std::int64_t kMost = Engine::kTileRows + Engine::kTileColumns;
-          const auto begin = max(query.keys.begin - first, std::int64_t{0});
-          const auto end = min(query.keys.end - first, kMost);
-          return begin < end ? Range{static_cast<int>(begin), static_cast<unsigned>(end - begin)}
-                             : Range{0, 0};
-        },
-        [&](int r, int c, int k, const Range& range) {
-          if (static_cast<unsigned>(key(k) - range.begin) < range.size) bits |= bit(r, c);
-        });
-    return bits;
   }
 
   // How far from a query's key 0 the thread's keys lie along a tensor's last axis; as far as the

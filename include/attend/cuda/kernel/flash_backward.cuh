@@ -19,11 +19,15 @@
 
 namespace attend::cuda {
 
+/// Tiles of a block, in shared memory.
+template <class Engine>
+struct FlashGradientTiles {
+  typename Engine::Own own[2];  ///< by `Factor`, as all pairs: of q or k, of dO or v
+  typename Engine::Tile ring[Engine::kTiling.stages][2];  ///< by stage
+};
 /// Shared memory of a block.
 template <class Engine, class V, int QueryCount>
-struct FlashGradientShared {
-  typename Engine::Own own[2];       ///< by `Factor`, as all pairs: of q or k, of dO or v
-  typename Engine::Tile ring[2][2];  ///< by stage
+struct FlashGradientShared : FlashGradientTiles<Engine> {
   GradientQuery<V> queries[QueryCount];
 };
 /// Of `flash_query_gradient`.
@@ -31,9 +35,10 @@ template <class Engine, class V>
 struct FlashQueryShared : FlashGradientShared<Engine, V, Engine::kTileRows> {
   HeadQueries::Keys warps[Engine::kTiling.row_warps];  ///< keys that each warp's queries see
 };
-/// Of `flash_key_gradients`: the queries of two stages.
+/// Of `flash_key_gradients`: the queries of each stage.
 template <class Engine, class V>
-struct FlashKeyShared : FlashGradientShared<Engine, V, 2 * Engine::kTileColumns> {
+struct FlashKeyShared
+    : FlashGradientShared<Engine, V, Engine::kTiling.stages * Engine::kTileColumns> {
   typename SeeingQueries<V>::Sought keys;
 };
 

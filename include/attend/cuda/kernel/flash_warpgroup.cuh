@@ -12,6 +12,7 @@
 #include "../block/split_results.cuh"
 #include "../block/tile_rows.cuh"
 #include "../block/warpgroup_engine.cuh"
+#include "../block/warpgroup_product.cuh"
 
 /// @file
 /// The flash kernel on warpgroups (capability 9.0): scores of the next tile and outputs of this one
@@ -20,11 +21,6 @@
 /// section 3.2). Any variant.
 
 namespace attend::cuda {
-
-/// Whether the compiler at hand makes code for warpgroups: what a kernel without it allows at most
-/// says so to the host, which then takes the other kernel.
-template <class Engine>
-inline constexpr int kWarpgroupThreads = kHasWgmma ? Engine::kBlockThreads : kWarp;
 
 /// What the warps that compute know of a tile of queries.
 template <class Engine, class V>
@@ -244,7 +240,7 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
 
 /// Blocks share `count` tiles of queries and parts of the keys.
 template <class Engine, class V>
-__global__ void __launch_bounds__(kWarpgroupThreads<Engine>, 1)
+__global__ void __launch_bounds__(kWarpgroupThreads<Engine::kBlockThreads>, 1)
     flash_warpgroup(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
                     SplitResults<float> results, unsigned count) {
   if constexpr (kHasWgmma) flash_on_warpgroups<Engine>(problem, variant, tensors, results, count);

@@ -7,9 +7,9 @@
 #include "../block/warpgroup_engine.cuh"
 #include "../kernel/flash.cuh"
 #include "../kernel/flash_warpgroup.cuh"
-#include "device.hpp"
 #include "launch.cuh"
 #include "splits.cuh"
+#include "warpgroups.cuh"
 
 /// @file
 /// The flash path's launches.
@@ -54,20 +54,12 @@ void launch_flash_engine(const Problem& problem, const V& variant,
   splits.merge(problem, tensors, stream);
 }
 
-/// Whether the current device multiplies by warpgroups, and the program has an engine's kernel in
-/// code for it.
-template <class Engine, class V>
-bool has_warpgroups() {
-  if (capability(current_device()) != Capability{9, 0}) return false;
-  return attributes(flash_kernel<Engine, V>()).maxThreadsPerBlock >= Engine::kBlockThreads;
-}
-
 /// Runs the kernel of a head dim's tiling.
 template <class T, int HeadDim, FlashScores scores, class V>
 void launch_flash_head_dim(const Problem& problem, const V& variant,
                            const ForwardTensors<T>& tensors, cudaStream_t stream) {
   using Warpgroups = WarpgroupEngine<T, HeadDim, scores>;
-  if (has_warpgroups<Warpgroups, V>())
+  if (has_warpgroups(flash_kernel<Warpgroups, V>(), Warpgroups::kBlockThreads))
     return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
   launch_flash_engine<FlashEngine<T, HeadDim, scores>>(problem, variant, tensors, stream);
 }

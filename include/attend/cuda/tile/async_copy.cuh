@@ -73,4 +73,17 @@ __device__ void begin_copy(HalfTile<T, Rows, Columns>& tile, const RowsOf& rows,
   }
 }
 
+/// The same of rows that are all read as octets.
+template <int Threads, class T, int Rows, int Columns, class RowsOf>
+__device__ void begin_copy_of_octets(HalfTile<T, Rows, Columns>& tile, const RowsOf& rows,
+                                     std::int64_t columns) {
+  constexpr int kOctets = Columns / 8;
+  constexpr int kRowsAtOnce = Threads / kOctets;
+  static_assert(Threads % kOctets == 0 && Rows % kRowsAtOnce == 0);
+  const std::uint32_t thread = opaque(std::uint32_t{threadIdx.x});
+  const int first = static_cast<int>(thread / kOctets);
+  const int c = static_cast<int>(thread % kOctets);
+  begin_copies<8, kRowsAtOnce>(tile, rows.from(first), first, c, columns);
+}
+
 }  // namespace attend::cuda

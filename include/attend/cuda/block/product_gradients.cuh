@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/keys.hpp"
+#include "../../core/score_gradient.hpp"
+#include "../arch/approx.cuh"
+#include "../arch/cp_async.cuh"
+#include "../arch/opaque.cuh"
+#include "../arch/shared_memory.cuh"
+#include "../arch/warp.cuh"
+#include "../tile/excluded.cuh"
+#include "gradient_query.cuh"
+#include "log2_softmax.cuh"
+
+/// @file
+/// Gradients of a tile whose scores are dot products times a scale, and from which position alone
+/// excludes: weights can be computed before the gradients by weights are there, in few
+/// instructions. What is known of queries is a pair of numbers each.
+
+namespace attend::cuda {
+
+/// Whether a row's weights are powers of two of differences that one multiply-add takes: of greater
+/// logits the difference has to be taken first, and they have a factor.
+__device__ inline bool is_plain(float shift) {
+  return fabsf(shift) <= static_cast<float>(kTrustedLse);
+}
+
+/// Queries that are rows: those of a thread, in registers.
+template <class Engine, class V>
+class QueryRowStates {
+ public:
+  /// Of a tile's queries.
+  __device__ explicit QueryRowStates(const GradientQuery<V>* sQueries) : sQueries_(sQueries) {
+    for (int r = 0; r < Engine::kRows; ++r) {
+      const RowGradient<float> row = state(r, 0);
+      shift_[r] = row.shift * kLog2E;
+      delta_[r] = row.delta;
+      plain_ = plain_ && is_plain(row.shift);
+    }
+  }
+  /// Whether all are plain.
+  __device__ bool plain() const { return plain_; }
+  /// What is subtracted from exponents in columns c and c + 1 of row r.
+  __device__ float2 shifts(int r, int) const { return {shift_[r], shift_[r]}; }
+  /// What gradients by weights are measured from.
+  __device__ float2 deltas(int r, int) const { return {delta_[r], delta_[r]}; }
+  /// All that is known.
+  __device__ RowGradient<float> state(int r, int) const { return sQueries_[Engine::row(r)].state; }
+
+ private:
+  const GradientQuery<V>* sQueries_;
+  float shift_[Engine::kRows], delta_[Engine::kRows];
+  bool plain_ = true;
+};
+
+/// Queries that are columns: those of a tile, in shared memory.
+template <class Engine>
+struct QueryColumnStates {
+  static constexpr int kCount = Engine::kTileColumns;
+  static_assert(kCount % kWarp == 0 && kCount <= Engine::kThreads);
+
+  alignas(16) RowGradient<float> states[kCount];
+  alignas(16) float shift[kCount];
+  alignas(16) float delta[kCount];
+  int rough[kCount / kWarp];  ///< whether some are not plain
+  int within;                 ///< whether all see all of the block's keys
+  struct Range {
+    int begin, end;
+  } seen[kCount];  ///< keys that each sees, where not
+
+  /// Begins to copy those of queries i and following of a head, up to `end`.
+  __device__ void begin_copy(const View<RowGradient<float>, 3>& from, std::int64_t b,
+                             std::int64_t h, std::int64_t i, std::int64_t end) {
+    const int n = static_cast<int>(threadIdx.x);
+    if (n < kCount)
+      cp_async_or_zero<16>(shared_address(&states[n]), from.data() + from.offset(b, h, i) + n,
+                           i + n < end);
+  }
+  /// Notes which of a block's keys, `first` and following, queries i and following see: all where
+  /// `all` do.
+  __device__ void find_seen(bool all, const KeyBand& band, std::int64_t i, std::int64_t first) {
+    constexpr std::int64_t kMost = Engine::kTileRows;
+    const int n = static_cast<int>(threadIdx.x);
+    if (n == 0) within = all ? 1 : 0;
+    if (n >= kCount || all) return;
+    const KeyRange keys = band.row(i + n);
+    seen[n] = {static_cast<int>(min(max(keys.begin - first, std::int64_t{0}), kMost)),
+               static_cast<int>(min(max(keys.end - first, std::int64_t{0}), kMost))};
+  }
+  /// Excludes the keys that are not seen.
+  __device__ void exclude(typename Engine::Scores& rP, typename Engine::Scores& rG) const {
+    const int first = opaque(Engine::row(0));
+#pragma unroll
+    for (int c = 0; c < Engine::kColumns; ++c) {
+      const Range keys = seen[Engine::column(c)];
+#pragma unroll
+      for (int r = 0; r < Engine::kRows; ++r)
+        if (first + 8 * r < keys.begin || first + 8 * r >= keys.end)
+          rP[r][c] = rG[r][c] = kExcluded<float>;
+    }
+  }
+
+  /// What there is to do when the copy is there; a barrier has to follow.
+  __device__ void finish() {
+    const int n = static_cast<int>(threadIdx.x);
+    if (n >= kCount) return;
+    const RowGradient<float> row = states[n];
+    shift[n] = row.shift * kLog2E;
+    delta[n] = row.delta;
+    const bool any_rough = __any_sync(kAllLanes, !is_plain(row.shift)) != 0;
+    if (n % kWarp == 0) rough[n / kWarp] = any_rough ? 1 : 0;
+  }
+
+  /// Whether all are plain.
+  __device__ bool plain() const {
+    int any = 0;
+#pragma unroll
+    for (int n = 0; n < kCount / kWarp; ++n) any |= rough[n];
+    return any == 0;
+  }
+  /// What is subtracted from exponents in the thread's columns c and c + 1.
+  __device__ float2 shifts(int, int c) const {
+    return *reinterpret_cast<const float2*>(&shift[Engine::column(c)]);
+  }
+  /// What gradients by weights are measured from.
+  __device__ float2 deltas(int, int c) const {
+    return *reinterpret_cast<const float2*>(&delta[Engine::column(c)]);
+  }
+  /// All that is known.
+  __device__ RowGradient<float> state(int, int c) const { return states[Engine::column(c)]; }
+};
+
+/// What is computed of the numbers up to here is not put off until later.
+template <int Rows, int Columns>
+__device__ inline void settle(float (&x)[Rows][Columns]) {
+#pragma unroll
+  for (int r = 0; r < Rows; ++r)
+#pragma unroll
+    for (int c = 0; c < Columns; ++c) x[r][c] = opaque(x[r][c]);
+}
+
+/// Turns dot products into weights.
+template <class Engine, class States>
+__device__ void weigh(typename Engine::Scores& rS, const States& states, float scale) {
+  const float to_exponent = scale * kLog2E;
+  if (states.plain()) {
+#pragma unroll
+    for (int c = 0; c < Engine::kColumns; c += 2)
+#pragma unroll
+      for (int r = 0; r < Engine::kRows; ++r) {
+        const float2 shift = states.shifts(r, c);
+        rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent, -shift.x));
+        rS[r][c + 1] = ex2_approx_ftz(fmaf(rS[r][c + 1], to_exponent, -shift.y));
+      }
+  } else {
+#pragma unroll
+    for (int c = 0; c < Engine::kColumns; ++c)
+#pragma unroll
+      for (int r = 0; r < Engine::kRows; ++r) {
+        const RowGradient<float> row = states.state(r, c);
+        rS[r][c] = ex2_approx_ftz((scale * rS[r][c] - row.shift) * kLog2E) * row.factor;
+      }
+  }
+  settle(rS);
+}
+
+/// Turns gradients by weights into gradients by dot products.
+template <class Engine, class States>
+__device__ void take_gradients(const typename Engine::Scores& rP, typename Engine::Scores& rG,
+                               const States& states) {
+#pragma unroll
+  for (int c = 0; c < Engine::kColumns; c += 2)
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r) {
+      const float2 delta = states.deltas(r, c);
+      rG[r][c] = fmaf(rP[r][c], rG[r][c] - delta.x, 0.0f);  // -0 becomes +0
+      rG[r][c + 1] = fmaf(rP[r][c + 1], rG[r][c + 1] - delta.y, 0.0f);
+    }
+  settle(rG);
+}
+
+/// Excludes pairs of queries that are rows whose bits (column c of row r is r * kColumns + c) are
+/// not set.
+template <class Engine>
+__device__ void exclude(typename Engine::Scores& rX, unsigned allowed) {
+#pragma unroll
+  for (int r = 0; r < Engine::kRows; ++r)
+#pragma unroll
+    for (int c = 0; c < Engine::kColumns; ++c)
+      if ((allowed & 1u << (r * Engine::kColumns + c)) == 0) rX[r][c] = kExcluded<float>;
+}
+
+}  // namespace attend::cuda
