@@ -4,6 +4,8 @@
 
 #include "../../core/view.hpp"
 #include "../arch/opaque.cuh"
+#include "../arch/warp.cuh"
+#include "flash_tiling.hpp"
 #include "tile_rows.cuh"
 
 /// @file

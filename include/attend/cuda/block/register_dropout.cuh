@@ -4,6 +4,7 @@
 
 #include "../../core/dropout.hpp"
 #include "../arch/opaque.cuh"
+#include "../arch/warp.cuh"
 
 /// @file
 /// Dropout of a tile of weights that lies in registers.
