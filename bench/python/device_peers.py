@@ -1,7 +1,8 @@
 """Lays PyTorch's backends beside attend's device paths: same tensors, one process, turn by turn, timed with CUDA events.
 
-usage: device_peers.py LIBATTEND_DEVICE [--filter REGEX] [--repetitions N] [--seconds S] [--out FOLDER]
-Writes device.md and device.json.
+usage: device_peers.py LIBATTEND_DEVICE [--beside NAME=LIBATTEND_DEVICE]... [--filter REGEX] [--repetitions N]
+                       [--seconds S] [--limit S] [--out FOLDER]
+`--beside` times the flash path of another build too. Writes device.md and device.json.
 """
 
 import argparse
@@ -42,12 +43,13 @@ def error_of(one, row, exact):
     return worst
 
 
-def run_row(library, row, options):
+def run_row(library, beside, row, options):
     inputs = device_rows.Inputs(row)
     heads = [(0, 0), (row.batch - 1, row.heads - 1)]
     exact = [] if row.asked == "dropout" else [(b, h, inputs.exact(b, h)) for b, h in heads]
     able, refused = {}, {}
-    makers = [(f"attend {path}", lambda path=path: Ours(library, row, inputs, path)) for path in ("flash", "mem_efficient", "math")]
+    makers = [(f"attend {path}", lambda path=path: Ours(library, row, inputs, path)) for path in options.paths.split(",")]
+    makers += [(f"{name} flash", lambda other=other: Ours(other, row, inputs, "flash")) for name, other in beside.items()]
     makers += [(f"torch {name}", lambda name=name: Torch(row, inputs, name)) for name in BACKENDS]
     for name, make in makers:
         if name.endswith("math") and row.batch * row.heads * row.len_q * row.len_k > 2 ** 31:
@@ -127,8 +129,8 @@ def ratio(result, ours, theirs):
     return f"{times[theirs]['median'] / times[ours]['median']:.2f}" if ours in times and theirs in times else ""
 
 
-def markdown(results):
-    columns = ["attend flash", "attend mem_efficient", "attend math"] + [f"torch {name}" for name in BACKENDS]
+def markdown(results, beside=()):
+    columns = ["attend flash"] + [f"{name} flash" for name in beside] + ["attend mem_efficient", "attend math"] + [f"torch {name}" for name in BACKENDS]
     header = ["row"] + columns + ["flash / flash", "mem_efficient / efficient", "flash / cudnn", "errors: ours, torch"]
     lines = [header, ["---"] + ["--:"] * (len(header) - 1)]
     for result in results["rows"]:
@@ -150,12 +152,15 @@ def markdown(results):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
+    parser.add_argument("--paths", default="flash,mem_efficient,math")
+    parser.add_argument("--beside", action="append", default=[])
     parser.add_argument("--filter", default="")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.02, help="of each repetition")
-    parser.add_argument("--out", default=".")
+    parser.add_argument("--out", default="")
     parser.add_argument("--limit", type=float, default=1e9, help="seconds after which no row is begun")
     options = parser.parse_args()
+    beside = {name: Library(path) for name, path in (text.split("=", 1) for text in options.beside)}
     library, start = Library(options.library), time.monotonic()
     properties = torch.cuda.get_device_properties(0)
     results = {"date": datetime.date.today().isoformat(), "torch": torch.__version__,
@@ -166,7 +171,7 @@ def main():
         if not re.search(options.filter, row.name) or time.monotonic() - start > options.limit:
             continue
         try:
-            result = run_row(library, row, options)
+            result = run_row(library, beside, row, options)
         except Exception as problem:  # a device out of memory: the rows after it may do
             print(f"{row.name}: {problem}", file=sys.stderr, flush=True)
             continue
@@ -175,11 +180,12 @@ def main():
               result["refused"], flush=True)
         gc.collect()
         torch.cuda.empty_cache()
-    out = pathlib.Path(options.out)
+    name = re.sub(r"[^a-z0-9]+", "-", properties.name.lower()).strip("-")
+    out = pathlib.Path(options.out or pathlib.Path(__file__).parents[1] / "results" / name)
     out.mkdir(parents=True, exist_ok=True)
     (out / "device.json").write_text(json.dumps(results, indent=1) + "\n")
-    (out / "device.md").write_text(markdown(results))
-    print(markdown(results))
+    (out / "device.md").write_text(markdown(results, beside))
+    print(markdown(results, beside))
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ TEST_F(DeviceTest, NoneAtAll) {
 
 TEST_F(DeviceTest, RefusesWhatADriverRefuses) {
   ATTEND_EXPECT_OK(launch_shaped(1, 1024, 0));
-  ATTEND_EXPECT_CUDA(cudaErrorInvalidConfiguration, launch_shaped(1, 1025, 0));
-  ATTEND_EXPECT_CUDA(cudaErrorInvalidConfiguration, launch_shaped(1, 0, 0));
-  ATTEND_EXPECT_CUDA(cudaErrorInvalidConfiguration, launch_shaped(0, 32, 0));
-  ATTEND_EXPECT_CUDA(cudaErrorInvalidConfiguration, launch_shaped(dim3(1, 65536), 32, 0));
-  ATTEND_EXPECT_CUDA(cudaErrorInvalidConfiguration, launch_shaped(1, dim3(1, 1, 65), 0));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(1, 1025, 0));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(1, 0, 0));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(0, 32, 0));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(dim3(1, 65536), 32, 0));
+  ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(1, dim3(1, 1, 65), 0));
   // 48 KiB without opting in; the kernel has 1 KiB of its own.
   ATTEND_EXPECT_OK(launch_shaped(1, 32, 47 * 1024));
   ATTEND_EXPECT_CUDA(cudaErrorInvalidValue, launch_shaped(1, 32, 47 * 1024 + 1));

@@ -22,7 +22,7 @@ std::string demangled(const std::string& name) {
 cudaError_t code_of(Refusal refusal) {
   switch (refusal) {
     case Refusal::invalid_configuration:
-      return cudaErrorInvalidConfiguration;
+      return cudaErrorInvalidValue;  // what CUDA 13 gives on an H200
     case Refusal::too_many_resources:
       return cudaErrorLaunchOutOfResources;
     case Refusal::too_much_shared:
