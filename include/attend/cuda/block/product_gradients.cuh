@@ -63,10 +63,8 @@ struct QueryColumnStates {
   alignas(16) RowGradient<float> states[kCount];
   alignas(16) float shift[kCount];
   alignas(16) float delta[kCount];
-  int within;  ///< whether all see all of the block's keys
-  struct Range {
-    int begin, end;
-  } seen[kCount];  ///< keys that each sees, where not
+  int within;                  ///< whether all see all of the block's keys
+  std::uint32_t seen[kCount];  ///< keys that each sees, where not: the first, times 2^16 how many
 
   /// Begins to copy those of queries i and following of a head, up to `end`.
   __device__ void begin_copy(const View<RowGradient<float>, 3>& from, std::int64_t b,
@@ -84,18 +82,22 @@ struct QueryColumnStates {
     if (n == 0) within = all ? 1 : 0;
     if (n >= kCount || all) return;
     const KeyRange keys = band.row(i + n);
-    seen[n] = {static_cast<int>(min(max(keys.begin - first, std::int64_t{0}), kMost)),
-               static_cast<int>(min(max(keys.end - first, std::int64_t{0}), kMost))};
+    const auto begin = min(max(keys.begin - first, std::int64_t{0}), kMost);
+    const auto end = min(max(keys.end - first, begin), kMost);
+    seen[n] = static_cast<std::uint32_t>(begin) | static_cast<std::uint32_t>(end - begin) << 16;
   }
   /// Excludes the keys that are not seen.
   __device__ void exclude(typename Engine::Scores& rX) const {
-    const int first = opaque(Engine::row(0));
+    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const int first =
+        thread / kWarp % Engine::kTiling.row_warps * Engine::kTiling.warp_rows + thread % kWarp / 4;
 #pragma unroll
     for (int c = 0; c < Engine::kColumns; ++c) {
-      const Range keys = seen[Engine::column(c)];
+      const std::uint32_t keys = seen[Engine::column(c)];
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
-        if (first + 8 * r < keys.begin || first + 8 * r >= keys.end) rX[r][c] = kExcluded<float>;
+        if (static_cast<unsigned>(first + 8 * r) - (keys & 0xffff) >= keys >> 16)
+          rX[r][c] = kExcluded<float>;
     }
   }
 
