@@ -36,6 +36,7 @@ struct FlashGradientFragments {
   static constexpr int kOutColumns = kOutWidth / 4;  ///< its columns of gradients
   static constexpr int kBands = kRows / 2;           ///< 16 rows each: those of a product
   static constexpr int kSteps = kWidth / 16;         ///< products along the head dim
+  static constexpr bool kOutPairs = true;            ///< neighbours, columns 2n and 2n + 1
   static constexpr Fours kRowFours = kFragmentRowFours, kColumnFours = kFragmentColumnFours;
 
   using Own = HalfTile<T, kTileRows, kWidth>;      ///< the block's own rows

@@ -22,7 +22,8 @@ struct GradientCall {
 };
 
 /// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
-/// row's first element, or null.
+/// row's first element, or null. An engine of `kOutPairs` has neighbouring columns two by two:
+/// elements of 16 bits are written so where they can.
 template <class Engine, class To>
 __device__ void store_gradient(const typename Engine::Output& rO, typename Engine::Real factor,
                                std::int64_t column, std::int64_t columns, std::int64_t stride,
@@ -31,6 +32,18 @@ __device__ void store_gradient(const typename Engine::Output& rO, typename Engin
   for (int r = 0; r < Engine::kRows; ++r) {
     auto* const row = to(Engine::row(r));
     if (row == nullptr) continue;
+    if constexpr (requires { Engine::kOutPairs; }) {
+      if (stride == 1 && columns % 2 == 0 && reinterpret_cast<std::uintptr_t>(row) % 4 == 0) {
+#pragma unroll
+        for (int c = 0; c < Engine::kOutColumns; c += 2) {
+          const std::int64_t at = column + Engine::out_column(c);
+          if (at < columns)
+            *reinterpret_cast<std::uint32_t*>(row + at) =
+                packed(factor * rO[r][c], factor * rO[r][c + 1], typename Engine::Element{});
+        }
+        continue;
+      }
+    }
 #pragma unroll
     for (int c = 0; c < Engine::kOutColumns; ++c) {
       const std::int64_t at = column + Engine::out_column(c);

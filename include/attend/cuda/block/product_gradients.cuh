@@ -63,16 +63,13 @@ struct QueryColumnStates {
   alignas(16) RowGradient<float> states[kCount];
   alignas(16) float shift[kCount];
   alignas(16) float delta[kCount];
-  int rough[kCount / kWarp];  ///< whether some are not plain
-  int within;                 ///< whether all see all of the block's keys
-  struct Range {
-    int begin, end;
-  } seen[kCount];  ///< keys that each sees, where not
+  int within;                  ///< whether all see all of the block's keys
+  std::uint32_t seen[kCount];  ///< keys that each sees, where not: the first, times 2^16 how many
 
   /// Begins to copy those of queries i and following of a head, up to `end`.
   __device__ void begin_copy(const View<RowGradient<float>, 3>& from, std::int64_t b,
                              std::int64_t h, std::int64_t i, std::int64_t end) {
-    const int n = static_cast<int>(threadIdx.x);
+    const int n = opaque(static_cast<int>(threadIdx.x));
     if (n < kCount)
       cp_async_or_zero<16>(shared_address(&states[n]), from.data() + from.offset(b, h, i) + n,
                            i + n < end);
@@ -81,44 +78,40 @@ struct QueryColumnStates {
   /// `all` do.
   __device__ void find_seen(bool all, const KeyBand& band, std::int64_t i, std::int64_t first) {
     constexpr std::int64_t kMost = Engine::kTileRows;
-    const int n = static_cast<int>(threadIdx.x);
+    const int n = opaque(static_cast<int>(threadIdx.x));
     if (n == 0) within = all ? 1 : 0;
     if (n >= kCount || all) return;
     const KeyRange keys = band.row(i + n);
-    seen[n] = {static_cast<int>(min(max(keys.begin - first, std::int64_t{0}), kMost)),
-               static_cast<int>(min(max(keys.end - first, std::int64_t{0}), kMost))};
+    const auto begin = min(max(keys.begin - first, std::int64_t{0}), kMost);
+    const auto end = min(max(keys.end - first, begin), kMost);
+    seen[n] = static_cast<std::uint32_t>(begin) | static_cast<std::uint32_t>(end - begin) << 16;
   }
   /// Excludes the keys that are not seen.
-  __device__ void exclude(typename Engine::Scores& rP, typename Engine::Scores& rG) const {
-    const int first = opaque(Engine::row(0));
+  __device__ void exclude(typename Engine::Scores& rX) const {
+    const int thread = opaque(static_cast<int>(threadIdx.x));
+    const int first =
+        thread / kWarp % Engine::kTiling.row_warps * Engine::kTiling.warp_rows + thread % kWarp / 4;
 #pragma unroll
     for (int c = 0; c < Engine::kColumns; ++c) {
-      const Range keys = seen[Engine::column(c)];
+      const std::uint32_t keys = seen[Engine::column(c)];
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
-        if (first + 8 * r < keys.begin || first + 8 * r >= keys.end)
-          rP[r][c] = rG[r][c] = kExcluded<float>;
+        if (static_cast<unsigned>(first + 8 * r) - (keys & 0xffff) >= keys >> 16)
+          rX[r][c] = kExcluded<float>;
     }
   }
 
-  /// What there is to do when the copy is there; a barrier has to follow.
-  __device__ void finish() {
-    const int n = static_cast<int>(threadIdx.x);
+  /// What there is to do when the copy is there; a barrier has to follow. Notes if some are not
+  /// plain, each warp in a place of its own.
+  __device__ void finish(int (&rough)[kCount / kWarp]) {
+    const int n = opaque(static_cast<int>(threadIdx.x));
     if (n >= kCount) return;
     const RowGradient<float> row = states[n];
     shift[n] = row.shift * kLog2E;
     delta[n] = row.delta;
-    const bool any_rough = __any_sync(kAllLanes, !is_plain(row.shift)) != 0;
-    if (n % kWarp == 0) rough[n / kWarp] = any_rough ? 1 : 0;
+    if (__any_sync(kAllLanes, !is_plain(row.shift)) && n % kWarp == 0) rough[n / kWarp] = 1;
   }
 
-  /// Whether all are plain.
-  __device__ bool plain() const {
-    int any = 0;
-#pragma unroll
-    for (int n = 0; n < kCount / kWarp; ++n) any |= rough[n];
-    return any == 0;
-  }
   /// What is subtracted from exponents in the thread's columns c and c + 1.
   __device__ float2 shifts(int, int c) const {
     return *reinterpret_cast<const float2*>(&shift[Engine::column(c)]);
@@ -140,29 +133,30 @@ __device__ inline void settle(float (&x)[Rows][Columns]) {
     for (int c = 0; c < Columns; ++c) x[r][c] = opaque(x[r][c]);
 }
 
-/// Turns dot products into weights.
+/// Turns dot products into weights, those of queries that are plain.
 template <class Engine, class States>
 __device__ void weigh(typename Engine::Scores& rS, const States& states, float scale) {
   const float to_exponent = scale * kLog2E;
-  if (states.plain()) {
 #pragma unroll
-    for (int c = 0; c < Engine::kColumns; c += 2)
+  for (int c = 0; c < Engine::kColumns; c += 2)
 #pragma unroll
-      for (int r = 0; r < Engine::kRows; ++r) {
-        const float2 shift = states.shifts(r, c);
-        rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent, -shift.x));
-        rS[r][c + 1] = ex2_approx_ftz(fmaf(rS[r][c + 1], to_exponent, -shift.y));
-      }
-  } else {
-#pragma unroll
-    for (int c = 0; c < Engine::kColumns; ++c)
-#pragma unroll
-      for (int r = 0; r < Engine::kRows; ++r) {
-        const RowGradient<float> row = states.state(r, c);
-        rS[r][c] = ex2_approx_ftz((scale * rS[r][c] - row.shift) * kLog2E) * row.factor;
-      }
-  }
+    for (int r = 0; r < Engine::kRows; ++r) {
+      const float2 shift = states.shifts(r, c);
+      rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent, -shift.x));
+      rS[r][c + 1] = ex2_approx_ftz(fmaf(rS[r][c + 1], to_exponent, -shift.y));
+    }
   settle(rS);
+}
+/// The same of any queries.
+template <class Engine, class States>
+__device__ void weigh_any(typename Engine::Scores& rS, const States& states, float scale) {
+#pragma unroll
+  for (int c = 0; c < Engine::kColumns; ++c)
+#pragma unroll
+    for (int r = 0; r < Engine::kRows; ++r) {
+      const RowGradient<float> row = states.state(r, c);
+      rS[r][c] = ex2_approx_ftz((scale * rS[r][c] - row.shift) * kLog2E) * row.factor;
+    }
 }
 
 /// Turns gradients by weights into gradients by dot products.

@@ -22,6 +22,7 @@ template <class Engine, class V>
 struct WarpgroupKeyShared<Engine, V, FlashScores::products> : FlashGradientTiles<Engine> {
   SeeingSpan keys;
   QueryColumnStates<Engine> states[Engine::kTiling.stages];
+  int rough[Engine::kTileColumns / kWarp];  ///< whether there were queries that are not plain
 };
 
 /// The tiles of queries that a block goes through.
@@ -49,10 +50,12 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   if (threadIdx.x == 0) {
     const GradientBlock block(problem.heads_kv, (problem.len_k + kRows - 1) / kRows, 1, 1);
     const std::int64_t begin = block.tile * kRows;
-    if constexpr (kProducts)
+    if constexpr (kProducts) {
       shared.keys.find(problem, variant, block, kRows, kColumns);
-    else
+      for (int& rough : shared.rough) rough = 0;
+    } else {
       shared.keys = {block.b, block.h, begin, min(begin + kRows, problem.len_k), kColumns};
+    }
   }
   __syncthreads();
   const auto& own = shared.keys;
@@ -80,12 +83,11 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     }
   };
   const auto finish = [&](int stage) {
-    if constexpr (kProducts) shared.states[stage].finish();
+    if constexpr (kProducts) shared.states[stage].finish(shared.rough);
   };
 
   typename Engine::Output rdK, rdV;
   bool excluded = false;
-  if constexpr (kProducts) excluded = !shared.keys.within();
   const auto begin_scores = [&](Scores& rS, int stage) {
     Engine::begin_dot_products(rS, shared.own[0], shared.ring[stage][0]);
   };
@@ -99,10 +101,14 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     if constexpr (kProducts) {
       const auto& states = shared.states[stage];
       Engine::template wait<Running + 1>(rS);
-      weigh<Engine>(rS, states, call.scale);
+      if constexpr (Running > 0)
+        weigh<Engine>(rS, states, call.scale);
+      else
+        weigh_any<Engine>(rS, states, call.scale);
+      if (states.within == 0) states.exclude(rS);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
-      if (states.within == 0) states.exclude(rS, rG);
+      if (states.within == 0) states.exclude(rG);
     } else {
       const HeadQueries head = at.head();
       const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale, head,
@@ -135,7 +141,10 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     });
   };
 
+  // If gradients are not finite and something was excluded, all is done again with a look at each
+  // tile; so it is if there were queries that are not plain.
   const auto spoiled = [&] {
+    if constexpr (kProducts) excluded = !shared.keys.within();
     return __any_sync(kAllLanes, excluded) &&
            (has_not_finite<Engine>(rdK) || has_not_finite<Engine>(rdV));
   };
@@ -167,7 +176,9 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     Engine::add_weighted(rdV, rS, sdO);
     Engine::add_weighted(rdK, rG, sQ);
     values = Values::any;
-    again = __syncthreads_or(spoiled()) != 0;
+    bool rough = false;
+    for (const int any : shared.rough) rough = rough || any != 0;
+    again = __syncthreads_or(spoiled() || rough) != 0;
   }
 #pragma unroll 1
   while (again) {
