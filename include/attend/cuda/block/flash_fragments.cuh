@@ -99,6 +99,7 @@ struct FlashFragments {
   template <class Allowed>
   static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
                                       const Tile& sV, QueryRows& sP) {
+    static_assert(kTileColumns <= kWidth, "weights have room where queries are");
     const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
     each_weight([&](int k, int m, int x, int r, int c) {
       T* const two = &sP.octet(row + 8 * r, c / 2).at[2 * t];

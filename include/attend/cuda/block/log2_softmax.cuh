@@ -39,8 +39,8 @@ class Log2Softmax {
 
   /// Takes in a tile of scores and turns them into weights: exponentials against the new maximum.
   /// `factors` is what sums against the old one have to be multiplied by. Scores of excluded keys
-  /// are -inf, and weigh nothing. Not for great scores, infinite ones among them: then `was_great`
-  /// says so, and all has to be done again by `add_any`.
+  /// are -inf, and weigh nothing. Not for great scores, infinite ones among them: then
+  /// `is_doubtful` says so, and all has to be done again by `add_any`.
   __device__ void add(Scores& rS, float (&factors)[kRows]) {
     float exponent[kRows];
     raise(rS, factors);
@@ -57,8 +57,17 @@ class Log2Softmax {
         rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -exponent[r]));
     sum(rS, factors);
   }
-  /// Whether scores were too great for `add`, of a row of this thread.
-  __device__ bool was_great() const { return great_; }
+  /// Whether `add` may have been wrong for a row of this thread: scores were too great for it, or
+  /// all were -inf, of which it does not know whether the keys were excluded. `sees(r)`: row r sees
+  /// keys by position.
+  template <class Sees>
+  __device__ bool is_doubtful(Sees sees) const {
+    bool doubtful = great_;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+      doubtful = doubtful || (max_[r] == -kInfinity<float> && sees(r));
+    return doubtful;
+  }
 
   /// The same for all scores. `allowed(r, c)` tells those of excluded keys from others that are
   /// -inf.

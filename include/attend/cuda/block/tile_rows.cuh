@@ -117,6 +117,8 @@ struct TileRows {
 
   /// Whether there is such a row.
   __device__ bool exists(int n) const { return tile.first_row + n < tile.rows; }
+  /// Whether it sees keys by position.
+  __device__ bool sees(int n) const { return row[n].begin < row[n].end; }
   /// Batch element, query head and query of a row.
   __device__ Index index(int n) const {
     return {tile.b, tile.first_h + row[n].h, tile.first_i + row[n].i, 0};

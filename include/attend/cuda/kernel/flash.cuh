@@ -104,8 +104,10 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     }
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
-    const bool doubtful = __any_sync(kAllLanes, excluded);
-    const bool spoiled = softmax.was_great() || (doubtful && has_not_finite<Engine>(rO));
+    const bool any_excluded = __any_sync(kAllLanes, excluded);
+    const bool spoiled =
+        softmax.is_doubtful([&](int r) { return shared.rows.sees(Engine::row(r)); }) ||
+        (any_excluded && has_not_finite<Engine>(rO));
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 

@@ -123,14 +123,18 @@ __device__ void compute(const Problem& problem, const V& variant,
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
   // into.
-  const bool doubtful = __any_sync(kAllLanes, at.excluded);
-  const bool spoiled = at.softmax.was_great() || (doubtful && has_not_finite<Engine>(at.rO));
+  const bool any_excluded = __any_sync(kAllLanes, at.excluded);
+  const bool spoiled =
+      at.softmax.is_doubtful([&](int r) { return at.rows.sees(Engine::row(r)); }) ||
+      (any_excluded && has_not_finite<Engine>(at.rO));
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
-  if (results.split.count > 1)
+  if (results.split.count > 1) {
     outputs.leave(at.rO);
-  else
+  } else {
+    Engine::sync();  // products of other warps may still read queries
     outputs.store(at.rO, sQ, ~0u);
+  }
   user.release_queries(turn);
   if (spoiled || (variant.empty_row == EmptyRow::uniform && empty != 0))
     atomicOr(&shared.again[turn / 32], 1u << turn % 32);
