@@ -99,26 +99,31 @@ struct FlashFragments {
   template <class Allowed>
   static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
                                       const Tile& sV, QueryRows& sP) {
-    static_assert(kTileColumns <= kWidth, "weights have room where queries are");
+    constexpr int kPart = kTileColumns < kWidth ? kTileColumns : kWidth;  // that there is room for
     const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
-    each_weight([&](int k, int m, int x, int r, int c) {
-      T* const two = &sP.octet(row + 8 * r, c / 2).at[2 * t];
-      const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});
-      const std::uint32_t kept = (allowed(r, c) ? 0xffffu : 0) | (allowed(r, c + 1) ? ~0xffffu : 0);
-      *reinterpret_cast<std::uint32_t*>(two) = (rP.at[k][m][x] & kept) | (excluded & ~kept);
-    });
-    __syncwarp();
+#pragma unroll
+    for (int part = 0; part < kTileColumns; part += kPart) {
+      each_weight([&](int k, int m, int x, int r, int c) {
+        if (16 * k < part || 16 * k >= part + kPart) return;
+        T* const two = &sP.octet(row + 8 * r, c / 2 - part / 8).at[2 * t];
+        const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});
+        const std::uint32_t kept =
+            (allowed(r, c) ? 0xffffu : 0) | (allowed(r, c + 1) ? ~0xffffu : 0);
+        *reinterpret_cast<std::uint32_t*>(two) = (rP.at[k][m][x] & kept) | (excluded & ~kept);
+      });
+      __syncwarp();
 #pragma unroll 1
-    for (int key = 0; key < kTileColumns; ++key)
+      for (int key = 0; key < kPart; ++key)
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const Real p = to_real(sP.at(row + 8 * r, key));
-        if (is_excluded(p)) continue;
+        for (int r = 0; r < kRows; ++r) {
+          const Real p = to_real(sP.at(row + 8 * r, key));
+          if (is_excluded(p)) continue;
 #pragma unroll
-        for (int c = 0; c < kOutColumns; ++c)
-          rO[r][c] += p * to_real(sV.octet(key, c / 2).at[2 * t + c % 2]);
-      }
-    __syncwarp();
+          for (int c = 0; c < kOutColumns; ++c)
+            rO[r][c] += p * to_real(sV.octet(part + key, c / 2).at[2 * t + c % 2]);
+        }
+      __syncwarp();
+    }
   }
 
   /// Brings the warp's queries back to where `add_selected` overwrote them.

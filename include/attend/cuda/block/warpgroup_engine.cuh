@@ -24,8 +24,7 @@ struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgro
   static constexpr int kProducerThreads = 128;  ///< a warpgroup that brings tiles
   static constexpr int kBlockThreads = Fragments::kThreads + kProducerThreads;
   /// Registers of a thread, of the two kinds: together what a multiprocessor has. (Steps of 8.)
-  static constexpr int kProducerRegisters = Fragments::kTiling.warps == 8 ? 40 : 32;
-  static constexpr int kRegisters = Fragments::kTiling.warps == 8 ? 232 : 160;
+  static constexpr int kProducerRegisters = 40, kRegisters = 232;
   static_assert(kProducerThreads * kProducerRegisters + Fragments::kThreads * kRegisters <=
                 kBlockThreads * (65536 / kBlockThreads / 8 * 8));
 

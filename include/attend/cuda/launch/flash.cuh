@@ -38,7 +38,13 @@ void launch_flash_engine(const Problem& problem, const V& variant,
   const auto kernel = flash_kernel<Engine, V>();
   if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
     // A block for each multiprocessor, which has room for one; more if that were too many turns.
-    const std::int64_t places = attribute(cudaDevAttrMultiProcessorCount, current_device());
+    // But tiles of long rows that see more and more keys are left to the device to hand out.
+    constexpr std::int64_t kFewTiles = 32;
+    const bool uneven = variant.causal || variant.window.left >= 0 || variant.window.right >= 0;
+    const std::int64_t rows = problem.len_q * problem.group();
+    const std::int64_t places = uneven && rows > kFewTiles * Engine::kTileRows
+                                    ? count
+                                    : attribute(cudaDevAttrMultiProcessorCount, current_device());
     const std::int64_t blocks =
         std::max(std::min(count, places), (count + kMostTurns - 1) / kMostTurns);
     constexpr std::size_t kShared = sizeof(WarpgroupShared<Engine>);
