@@ -21,8 +21,15 @@ enum class FlashScores {
 
 /// Who computes a product together.
 enum class ProductUnit {
-  warp,       ///< mma.sync: capability 8.0 and later
-  warpgroup,  ///< wgmma, four warps: 9.0 only
+  warp,           ///< mma.sync: capability 8.0 and later
+  warpgroup,      ///< wgmma, four warps: 9.0 only
+  warp_of_parts,  ///< mma.sync of floats' parts: capability 8.0 and later
+};
+
+/// What an engine's products make of operands that are infinite or NaN.
+enum class NotFinite {
+  as_products,  ///< what arithmetic makes of them
+  nan,          ///< NaN, for all is to be done again by multiply-add
 };
 
 /// A block of the flash kernel: `warps` of `warp_rows` queries each, on `keys` keys at a time, of
@@ -63,6 +70,14 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warpgroup, 64, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
+    {ProductUnit::warp_of_parts, 64, FlashScores::products, 4, 32, 32, 4,
+     QueryFragments::shared_memory, 2},
+    {ProductUnit::warp_of_parts, 128, FlashScores::products, 4, 32, 16, 4,
+     QueryFragments::shared_memory, 2},
+    {ProductUnit::warp_of_parts, 64, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory,
+     2},
+    {ProductUnit::warp_of_parts, 128, FlashScores::any, 4, 32, 16, 4, QueryFragments::shared_memory,
+     2},
 };
 
 /// The first tiling that has room for both head dims; the last if none has.

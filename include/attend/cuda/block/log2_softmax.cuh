@@ -54,7 +54,8 @@ class Log2Softmax {
       if (fabsf(top_exponent) < kExactExponent) {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c)
-          rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -top_exponent));
+          rS[r][c] = ex2_approx_ftz(kSubtractsFirst ? (rS[r][c] - top) * to_exponent_
+                                                    : fmaf(rS[r][c], to_exponent_, -top_exponent));
       } else {
 #pragma unroll
         for (int c = 0; c < kColumns; ++c) rS[r][c] = allowed(r, c) ? weight(rS[r][c], top) : 0;
@@ -64,6 +65,14 @@ class Log2Softmax {
     }
   }
 
+  /// Whether a sum of this thread's is infinite or NaN.
+  __device__ bool has_not_finite() const {
+    bool met = false;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) met = met || !(sum_[r] < kInfinity<float>);
+    return met;
+  }
+
   /// The state of the thread's n-th row, whole, of logits.
   __device__ SoftmaxState<float> state(int n) const {
     return {max_[n] * scale_,
@@ -71,6 +80,10 @@ class Log2Softmax {
   }
 
  private:
+  // Whether the greatest score weighs exactly 1: a float shows the difference, which costs an
+  // instruction for each score.
+  static constexpr bool kSubtractsFirst = sizeof(typename Engine::Element) == sizeof(float);
+
   // What a sum against maximum `to` counts a score as. Equal infinities are equal; the difference
   // is taken first, as the product could overflow.
   __device__ float weight(float score, float to) const {
