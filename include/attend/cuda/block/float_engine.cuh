@@ -96,7 +96,7 @@ struct FloatEngine : FlashPart<float, HeadDim, scores, ProductUnit::warp_of_part
   /// rO += P V. NaN where a value is infinite or NaN.
   static __device__ void add_products(Output& rO, Weights rP, const Tile& sV) {
     const FloatRightOperand<Tile> values(sV);
-#pragma unroll(kWidth > 64 ? 1 : kTileColumns)
+#pragma unroll 1
     for (int k = 0; k < kTileColumns / 8; k += kValueSteps) {
       Left<kValueSteps> a;
 #pragma unroll
