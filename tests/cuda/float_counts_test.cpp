@@ -95,14 +95,15 @@ TEST_F(FloatCounts, AGroupOfHeadsReadsItsKeysOnce) {
   EXPECT_EQ(decode.global_bytes_read, (8 + 2 * kLength) * kHeadDim * sizeof(float));
 }
 
-// Greater head dims have smaller tiles and sums of fewer products, but as many products.
+// Greater head dims have blocks of 64 queries, 16 for a warp: of keys and 8 columns it reads two
+// fragments, of its queries one.
 TEST_F(FloatCounts, OfTheOtherTiling) {
   const attend::Extents<4> extents{1, 1, 128, 128};
   const gpu::Counts wide = counts(extents, extents, {});
-  EXPECT_EQ(wide.blocks, 1u);
+  EXPECT_EQ(wide.blocks, 2u);
   EXPECT_EQ(wide.by_opcode.at("mma"), 3u * 2 * (128 / 16) * (128 / 8) * (128 / 8));
-  EXPECT_EQ(wide.global_bytes_read, 3u * 128 * 128 * sizeof(float));
-  EXPECT_EQ(wide.by_opcode.at("ldmatrix"), 4u * (128 / 16) * (128 / 8) * (2 + 1));
+  EXPECT_EQ(wide.global_bytes_read, (1u + 2 * 2) * 128 * 128 * sizeof(float));
+  EXPECT_EQ(wide.by_opcode.at("ldmatrix"), (128u / 16) * (128 / 32) * (128 / 8) * (2 + 1));
 }
 
 }  // namespace

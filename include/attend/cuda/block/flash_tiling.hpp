@@ -52,6 +52,8 @@ struct FlashTiling {
 /// The tilings there are. Chosen by arithmetic, not yet timed on a device: a product of 16 x 8 x 16
 /// takes two cycles of a multiprocessor of capability 8.0, and reading its keys (256 bytes) two
 /// cycles of its shared memory, so that warps have 32 rows where 255 registers hold their outputs.
+/// A float is four bytes and its product three: warps have 32 rows or 16, and keys are few, as the
+/// parts of operands take registers.
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all.
 inline constexpr FlashTiling kFlashTilings[] = {
@@ -72,11 +74,11 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
     {ProductUnit::warp_of_parts, 64, FlashScores::products, 4, 32, 32, 4,
      QueryFragments::shared_memory, 2},
-    {ProductUnit::warp_of_parts, 128, FlashScores::products, 4, 32, 16, 4,
+    {ProductUnit::warp_of_parts, 128, FlashScores::products, 4, 16, 32, 2,
      QueryFragments::shared_memory, 2},
     {ProductUnit::warp_of_parts, 64, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory,
      2},
-    {ProductUnit::warp_of_parts, 128, FlashScores::any, 4, 32, 16, 4, QueryFragments::shared_memory,
+    {ProductUnit::warp_of_parts, 128, FlashScores::any, 4, 16, 32, 2, QueryFragments::shared_memory,
      2},
 };
 
