@@ -19,7 +19,7 @@ template <class T>
 __device__ inline Piece<T> gathered(const T* row, int column, const RowLayout& layout) {
   Piece<T> piece{};
   column = opaque(column);
-  for (int x = 0; x < piece.kCount; ++x)
+  for (int x = 0; x < Piece<T>::kCount; ++x)
     if (row != nullptr && column + x < layout.columns)
       piece.at[x] = row[(column + x) * layout.stride];
   return piece;
@@ -31,7 +31,7 @@ template <int Width, int RowsAtOnce, class T, int Rows, int Columns, class RowsO
 __device__ void begin_copies(SwizzledTile<T, Rows, Columns>& tile, const RowsOf& rows, int first,
                              int c, std::int64_t columns) {
   static_assert(RowsAtOnce % 8 == 0 || 8 % RowsAtOnce == 0, "the swizzle goes by eight rows");
-  constexpr int kInPiece = tile.kInPiece;
+  constexpr int kInPiece = Piece<T>::kCount;
   const std::uint32_t to = shared_address(&tile.piece(first, c));
 #pragma unroll(Width == kInPiece ? Rows / RowsAtOnce : 1)
   for (int n = 0; n < Rows; n += RowsAtOnce)
@@ -51,8 +51,8 @@ __device__ void begin_copies(SwizzledTile<T, Rows, Columns>& tile, const RowsOf&
 template <int Threads, class T, int Rows, int Columns, class RowsOf>
 __device__ void begin_copy(SwizzledTile<T, Rows, Columns>& tile, const RowsOf& rows,
                            const RowLayout& layout) {
-  constexpr int kInPiece = tile.kInPiece;
-  constexpr int kPieces = tile.kPieces;
+  constexpr int kInPiece = Piece<T>::kCount;
+  constexpr int kPieces = Columns / kInPiece;
   constexpr int kRowsAtOnce = Threads / kPieces;
   static_assert(Threads % kPieces == 0 && Rows % kRowsAtOnce == 0);
   const std::uint32_t thread = opaque(std::uint32_t{threadIdx.x});
