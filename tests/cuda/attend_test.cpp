@@ -192,10 +192,11 @@ TEST_F(Device, TheFlashPathSaysWhyNot) {
     return all;
   };
   EXPECT_THAT(reasons(0, halves, vast), ElementsAre(HasSubstr("head dims up to 256")));
-  if (gpu::emulated_control() != nullptr)
+  if (gpu::emulated_control() != nullptr) {
     EXPECT_THAT(reasons(1, halves, vast),
                 ElementsAre(HasSubstr("needs compute capability 8.0; the device has 7.5"),
                             HasSubstr("head dims up to 256")));
+  }
   EXPECT_THAT(reasons(0, attention, q), ElementsAre(HasSubstr("q, k and v are f32")));
 }
 
