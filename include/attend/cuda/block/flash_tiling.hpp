@@ -56,7 +56,7 @@ struct FlashTiling {
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
 /// H200 (2026-11-27): of head dim 64, 192 queries on 64 keys gained nothing over 128 on 128; having
-/// warpgroups take turns at the tensor cores lost 3%.
+/// warpgroups take turns at the tensor cores lost 5%.
 inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
