@@ -40,7 +40,7 @@ inline std::string mutated(const std::string& ptx, const Mutant& mutant, int& fo
   return result;
 }
 
-/// Restarts the emulated GPU with a mutant, of capability 8.0, for one test.
+/// Restarts the emulated GPU with a mutant, for one test.
 class Mutants : public ::testing::TestWithParam<Mutant> {
  protected:
   void SetUp() override {
@@ -51,10 +51,11 @@ class Mutants : public ::testing::TestWithParam<Mutant> {
     if (gpu::emulated_control() != nullptr) gpu::emulated_control()->restart(before_, {});
   }
 
-  /// Demands that `right` is false, or throws an error of the device.
-  void expect_caught(const std::function<bool()>& right) const {
+  /// Demands that `right` is false on a device of a capability, or throws an error of the device.
+  void expect_caught(const std::function<bool()>& right,
+                     const gpu::Capability& capability = {8, 0}) const {
     gpu::RuntimeOptions options = before_;
-    options.capabilities = {{8, 0}};
+    options.capabilities = {capability};
     options.print_failures = false;
     int found = 0;
     gpu::emulated_control()->restart(
