@@ -204,7 +204,8 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
 }
 
 /// The tile of queries that is a block's `turn`-th: blocks go through all tiles in turns, each time
-/// in the other direction, so that long ones and short ones (with causal) come to each.
+/// in the other direction. (Of long causal rows some blocks still get most of the work: a launch
+/// gives such tiles a block each.)
 __device__ inline unsigned tile_of_turn(int turn) {
   const unsigned block = turn % 2 == 0 ? blockIdx.x : gridDim.x - 1 - blockIdx.x;
   return static_cast<unsigned>(turn) * gridDim.x + block;
