@@ -6,6 +6,7 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <functional>
+#include <regex>
 
 #include "cuda/functors.hpp"
 #include "gpu/runtime/control.hpp"
@@ -118,6 +119,37 @@ TEST_F(DeviceErrors, NoImageForTheDevice) {
     EXPECT_EQ(attention.rng(), rng);
   }
   expect_usable();  // the built-in kernels are there
+}
+
+// Code for 7.5 runs on a later device, where flash's kernels are missing all the same.
+TEST_F(DeviceErrors, CodeOfAnEarlierCapability) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  gpu::RuntimeOptions options = before_;
+  options.capabilities = {{8, 0}};
+  gpu::emulated_control()->restart(options, [](const std::string& ptx) {
+    return std::regex_replace(ptx, std::regex("\\.target sm_80"), ".target sm_75");
+  });
+  using Half = Eigen::half;
+  attend::Tensor<Half, 4> halves(1, 2, 20, 8);
+  halves.setRandom();
+  const attend::Attend<Half> half_attention;
+  const auto expected = half_attention.forward(halves, halves, halves, {.rng = kRng}).out;
+  {
+    const attend::cuda::Tensor<Half, 4> there(halves);
+    const auto result = half_attention.forward(there, there, there, {.rng = kRng});
+    EXPECT_EQ(result.choice.path, Path::mem_efficient);
+    EXPECT_THAT(result.choice.reason, HasSubstr("compiled for compute capability 7.5"));
+    const auto out = result.out.host();
+    for (Eigen::Index n = 0; n < out.size(); ++n)
+      ASSERT_NEAR(float(out.data()[n]), float(expected.data()[n]), 1e-2f);
+    try {
+      half_attention.forward(there, there, there, {.path = Path::flash});
+      ADD_FAILURE() << "flash ran";
+    } catch (const attend::unsupported_error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("compiled for compute capability 7.5"));
+    }
+  }
+  gpu::emulated_control()->restart(before_, {});
 }
 
 // A kernel that failed spoils the process' device for good: every later call says so.

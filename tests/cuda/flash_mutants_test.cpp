@@ -150,7 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"queries_no_group", kProducts, "cp\\.async\\.commit_group;", 0, ""},
         Mutant{"keys_no_group", kProducts, "cp\\.async\\.commit_group;", 4, ""},
         Mutant{"tile_of_keys_not_copied", kProducts, "cp\\.async\\.cg[^;]*;", 8, ""},
-        Mutant{"ring_too_long", kProducts, "(setp\\.eq\\.s32.*), 4;", 3, "$1, 5;"},
+        Mutant{"ring_too_long", kProducts, "(setp\\.eq\\.s32.*), 4;", 4, "$1, 5;"},
         Mutant{"queries_swizzle", kProducts, std::string(kXor) + "32;", 0, "xor.b32 $1, $2, 16;"},
         Mutant{"keys_swizzle", kProducts, std::string(kXor) + "32;", 1, "xor.b32 $1, $2, 16;"},
         Mutant{"values_swizzle", kProducts, std::string(kXor) + "64;", 2, "xor.b32 $1, $2, 96;"},

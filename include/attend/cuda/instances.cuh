@@ -4,9 +4,11 @@
 #include "launch/forward.cuh"
 
 /// @file
-/// What attend/cuda.hpp calls, compiled: once for each element type.
+/// What attend/cuda.hpp calls, compiled: once for each element type. For one file of a program.
 
 namespace attend::cuda {
+
+Capability usable_capability() { return usable_capability_of<Variant<float>>(); }
 
 template void forward(Path, const Problem&, const Variant<float>&, const ForwardTensors<float>&,
                       const HostIntegers&, cudaStream_t);

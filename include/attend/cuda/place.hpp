@@ -63,7 +63,17 @@ class Place<Device::cuda> {
   /// The path for a problem on this device.
   /// @throws unsupported_error if a forced path can't take it.
   Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
-    return attend::choose(problem, options, cuda::capability(current_.device()), forced);
+    const Capability device = cuda::capability(current_.device());
+    const Capability usable = cuda::usable_capability();
+    if (usable == device) return attend::choose(problem, options, device, forced);
+    const std::optional<Path> wanted = forced ? forced : PathOverride::current();
+    if (wanted && can(*wanted, problem, device) && !can(*wanted, problem, usable))
+      throw unsupported_error(
+          std::string("path ") + attend::name(*wanted) + " was forced and cannot run",
+          {cuda::compiled_for(usable)});
+    Choice choice = attend::choose(problem, options, usable, forced);
+    choice.reason += "; " + cuda::compiled_for(usable);
+    return choice;
   }
 
   /// Gives a result its extents; its elements have no particular value.

@@ -26,6 +26,7 @@ KERNELS = """
 #include <attend/cuda/block/scalar_engine.cuh>
 #include <attend/cuda/block/tensor_core_engine.cuh>
 #include <attend/cuda/block/tensor_core_gradient_engine.cuh>
+#include <attend/cuda/block/float_engine.cuh>
 #include <attend/cuda/kernel/flash.cuh>
 #include <attend/cuda/kernel/flash_backward.cuh>
 #include <attend/cuda/kernel/integers.cuh>
@@ -52,6 +53,7 @@ using namespace attend;
 
 SOME = [
     "flash<FlashEngine<F16, 64, FlashScores::products>, Plain>",
+    "flash<FloatEngine<64, FlashScores::products>, Plain>",
     "mem_efficient<TensorCoreEngine<F16, 64>, Plain>",
     "flash_key_gradients<FlashGradientEngine<F16, 64, FlashGradient::of_keys>, Plain>",
     "key_gradients<TensorCoreGradientEngine<F16, 64>, Plain>",

@@ -5,80 +5,36 @@
 #include "../arch/barrier.cuh"
 #include "../arch/convert.cuh"
 #include "../arch/opaque.cuh"
-#include "../tile/async_copy.cuh"
 #include "../tile/excluded.cuh"
 #include "../tile/half_tile.cuh"
-#include "flash_tiling.hpp"
-#include "tile_rows.cuh"
+#include "flash_part.cuh"
 
 /// @file
-/// What the flash kernels' engines have in common: which rows and columns of scores and outputs a
-/// thread holds, in registers.
+/// What the flash kernels' engines of 16-bit elements have in common: weights as they are rounded,
+/// and outputs.
 
 namespace attend::cuda {
 
 /// The fragments of `HeadDim`'s tiling.
 template <class T, int HeadDim, FlashScores scores, ProductUnit unit>
-struct FlashFragments {
-  using Element = T;
-  using Real = float;
-  static constexpr FlashScores kScores = scores;
-  static constexpr FlashTiling kTiling = flash_tiling(HeadDim, HeadDim, scores, unit);
-  static constexpr int kThreads = kTiling.warps * kWarp;  ///< that compute
-  static constexpr int kTileRows = kTiling.rows();
-  static constexpr int kTileColumns = kTiling.keys;
-  static constexpr int kWidth = HeadDim;
-  static constexpr int kRows = kTiling.warp_rows / 8;  ///< rows of one thread
-  static constexpr int kColumns = kTileColumns / 4;    ///< its columns of scores
-  static constexpr int kOutColumns = kWidth / 4;       ///< its columns of outputs
-  static constexpr int kRowLanes = 4;                  ///< threads that share a row
-  static constexpr int kBands = kRows / 2;             ///< 16 rows each: those of a product
-  static constexpr int kSteps = kWidth / 16;           ///< products along the head dim
-  static constexpr bool kKeepsQueries = kTiling.queries == QueryFragments::registers;
+struct FlashFragments : FlashPart<T, HeadDim, scores, unit> {
+  using Part = FlashPart<T, HeadDim, scores, unit>;
+  using Real = typename Part::Real;
+  using Part::first_row, Part::column, Part::kBands, Part::kOutColumns, Part::kRows,
+      Part::kTileColumns, Part::kTileRows, Part::kWidth;
+  using typename Part::Output, typename Part::Scores;
+  static constexpr int kSteps = kWidth / 16;  ///< products along the head dim
+  static constexpr NotFinite kNotFinite = NotFinite::as_products;
 
-  using Rows = TileRows<kTiling.warps, kTiling.warp_rows>;
   using QueryRows = HalfTile<T, kTileRows, kWidth>;
   using Tile = HalfTile<T, kTileColumns, kWidth>;  ///< of keys or of values
-  using Scores = Real[kRows][kColumns];            ///< a thread's part of a tile of scores
-  using Output = Real[kRows][kOutColumns];         ///< a thread's part of the output
 
-  /// A barrier of the threads that compute.
-  static __device__ void sync() {
-    if constexpr (unit == ProductUnit::warpgroup) {
-      barrier_sync<1, kThreads>();
-    } else {
-      __syncthreads();
-    }
-  }
-  /// The same, and whether one of them says so.
-  static __device__ bool sync_or(bool says) {
-    if constexpr (unit == ProductUnit::warpgroup) {
-      return barrier_red_or<1, kThreads>(says);
-    } else {
-      return __syncthreads_or(says) != 0;
-    }
-  }
-
-  /// The first row of this thread's warp.
-  static __device__ int first_row() {
-    return static_cast<int>(threadIdx.x) / kWarp * kTiling.warp_rows;
-  }
-  /// The n-th row of this thread.
-  static __device__ int row(int n) { return first_row() + lane() / 4 + 8 * n; }
-  /// The first column of this thread, of scores and of outputs.
-  static __device__ int first_column() { return lane() % 4 * 2; }
+  /// The first column of this thread, of outputs.
+  static __device__ int first_out_column() { return Part::first_column(); }
   /// Its n-th column, counted from its first.
-  static constexpr __device__ int column_from_first(int n) { return n / 2 * 8 + n % 2; }
-  /// Its n-th column.
-  static __device__ int column(int n) { return first_column() + column_from_first(n); }
-
-  /// The first key of this thread (of a lane), of a tile's: in its columns of scores it has four
-  /// neighbours of every sixteen.
-  static __device__ int first_key(int lane = cuda::lane()) { return lane % 4 * 4; }
-  /// The key in its n-th column, counted from its first.
-  static constexpr __device__ int key_from_first(int n) { return n / 4 * 16 + n % 4; }
-  /// The key in its n-th column.
-  static __device__ int key(int n) { return first_key() + key_from_first(n); }
+  static constexpr __device__ int out_column_from_first(int n) {
+    return Part::column_from_first(n);
+  }
 
   /// Weights as left operands: of 16 rows and 16 keys a register is what a thread's scores of a row
   /// are, two neighbours each.
@@ -126,21 +82,18 @@ struct FlashFragments {
     }
   }
 
-  /// Brings the warp's queries back to where `add_selected` overwrote them.
-  template <class RowsOf>
-  static __device__ void restore_queries(QueryRows& sQ, const RowsOf& gQ, const RowLayout& layout) {
-    if constexpr (!kKeepsQueries) {
-      constexpr int kOctets = kWidth / 8;
-#pragma unroll 1
-      for (int n = opaque(lane()); n < kTiling.warp_rows * kOctets; n += kWarp) {
-        const int row = first_row() + n / kOctets;
-        sQ.octet(row, n % kOctets) =
-            gathered(gQ.exists(row) ? gQ.address(row) : nullptr, n % kOctets * 8, layout);
-      }
-      __syncwarp();
-    }
+  /// Puts outputs, as elements, where the warp's rows lie in a tile.
+  static __device__ void stage(QueryRows& sO, const Output& rO) {
+    const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
+#pragma unroll
+    for (int c = 0; c < kOutColumns; c += 2)
+#pragma unroll
+      for (int r = 0; r < kRows; ++r)
+        *reinterpret_cast<std::uint32_t*>(&sO.octet(row + 8 * r, c / 2).at[2 * t]) =
+            packed(rO[r][c], rO[r][c + 1], T{});
   }
 
+ private:
   /// Calls `visit(k, m, x, r, c)` for each register of weights: k-th 16 keys, m-th 16 rows,
   /// register x of those, which has columns c and c + 1 of the thread's row r.
   template <class Visit>

@@ -28,8 +28,15 @@ enum class FetchAhead {
 
 /// Who computes a product together.
 enum class ProductUnit {
-  warp,       ///< mma.sync: capability 8.0 and later
-  warpgroup,  ///< wgmma, four warps: 9.0 only
+  warp,           ///< mma.sync: capability 8.0 and later
+  warpgroup,      ///< wgmma, four warps: 9.0 only
+  warp_of_parts,  ///< mma.sync of floats' parts: capability 8.0 and later
+};
+
+/// What an engine's products make of operands that are infinite or NaN.
+enum class NotFinite {
+  as_products,  ///< what arithmetic makes of them
+  nan,          ///< NaN, for all is to be done again by multiply-add
 };
 
 /// A block of the flash kernel: `warps` of `warp_rows` queries each, on `keys` keys at a time, of
@@ -53,6 +60,8 @@ struct FlashTiling {
 /// The tilings there are. Those of warps were chosen by arithmetic: a product of 16 x 8 x 16
 /// takes two cycles of a multiprocessor of capability 8.0, and reading its keys (256 bytes) two
 /// cycles of its shared memory, so that warps have 32 rows where 255 registers hold their outputs.
+/// A float is four bytes and its product three: warps have 32 rows or 16, and keys are few, as the
+/// parts of operands take registers.
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
 /// H200 (2026-11-27): of head dim 64, 192 queries on 64 keys gained nothing over 128 on 128; having
@@ -78,6 +87,14 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1,
      FetchAhead::mask_and_bias},
     {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
+    {ProductUnit::warp_of_parts, 64, FlashScores::products, 4, 32, 32, 4,
+     QueryFragments::shared_memory, 2},
+    {ProductUnit::warp_of_parts, 128, FlashScores::products, 4, 16, 32, 2,
+     QueryFragments::shared_memory, 2},
+    {ProductUnit::warp_of_parts, 64, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory,
+     2},
+    {ProductUnit::warp_of_parts, 128, FlashScores::any, 4, 16, 32, 2, QueryFragments::shared_memory,
+     2},
 };
 
 /// The first tiling that has room for both head dims; the last if none has.

@@ -42,19 +42,21 @@ class Log2Softmax {
   /// are -inf, and weigh nothing. Not for great scores, infinite ones among them: then
   /// `is_doubtful` says so, and all has to be done again by `add_any`.
   __device__ void add(Scores& rS, float (&factors)[kRows]) {
-    float exponent[kRows];
+    float top[kRows];  // what scores are less, or its exponent
     raise(rS, factors);
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const bool no_key = max_[r] == -kInfinity<float>;
-      exponent[r] = no_key ? 0 : max_[r] * to_exponent_;
-      great_ = great_ || !(fabsf(exponent[r]) < kExactExponent);
+      const float exponent = no_key ? 0 : max_[r] * to_exponent_;
+      great_ = great_ || !(fabsf(exponent) < kExactExponent);
+      top[r] = kSubtractsFirst && !no_key ? max_[r] : exponent;
     }
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
       for (int c = 0; c < kColumns; ++c)
-        rS[r][c] = ex2_approx_ftz(fmaf(rS[r][c], to_exponent_, -exponent[r]));
+        rS[r][c] = ex2_approx_ftz(kSubtractsFirst ? (rS[r][c] - top[r]) * to_exponent_
+                                                  : fmaf(rS[r][c], to_exponent_, -top[r]));
     sum(rS, factors);
   }
   /// Whether `add` may have been wrong for a row of this thread: scores were too great for it, or
@@ -81,6 +83,14 @@ class Log2Softmax {
     sum(rS, factors);
   }
 
+  /// Whether a sum of this thread's is infinite or NaN.
+  __device__ bool has_not_finite() const {
+    bool met = false;
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) met = met || !(sum_[r] < kInfinity<float>);
+    return met;
+  }
+
   /// The state of the thread's n-th row, whole, of logits.
   __device__ SoftmaxState<float> state(int n) const {
     return {max_[n] * scale_,
@@ -88,6 +98,10 @@ class Log2Softmax {
   }
 
  private:
+  // Whether the greatest score weighs exactly 1: a float shows the difference, which costs an
+  // instruction for each score.
+  static constexpr bool kSubtractsFirst = sizeof(typename Engine::Element) == sizeof(float);
+
   // The maxima with a tile of scores.
   __device__ void raise(const Scores& rS, float (&factors)[kRows]) {
     const auto greater = [](float a, float b) { return fmaxf(a, b); };  // passes over NaN

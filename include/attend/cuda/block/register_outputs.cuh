@@ -87,12 +87,13 @@ class RegisterOutputs {
     for (int r = 0; r < Engine::kRows; ++r) {
       if (!rows_.exists(Engine::row(r))) continue;
       const Index at = rows_.index(Engine::row(r));
-      const int first = opaque(Engine::first_column());
+      const int first = opaque(Engine::first_out_column());
       float* const to = results_.out.address(rows_.tile.split, at.b, at.h, at.i) + first;
       const int columns = static_cast<int>(problem_.head_dim_v) - first;
 #pragma unroll
       for (int c = 0; c < Engine::kOutColumns; ++c)
-        if (Engine::column_from_first(c) < columns) to[Engine::column_from_first(c)] = rO[r][c];
+        if (const int column = Engine::out_column_from_first(c); column < columns)
+          to[column] = rO[r][c];
     }
   }
 
@@ -101,6 +102,15 @@ class RegisterOutputs {
   template <class Scoring>
   __device__ void average(Output& rO, typename Engine::Tile& tile, const HeadRows<T>& v,
                           const Scoring& scoring) const {
+    average(rO, tile, v, scoring,
+            [&](const typename Engine::Weights& rP, const typename Engine::Tile& sV) {
+              Engine::add_products(rO, rP, sV);
+            });
+  }
+  /// The same, where `add(rP, sV)` adds the products of weights and values.
+  template <class Scoring, class Add>
+  __device__ void average(Output& rO, typename Engine::Tile& tile, const HeadRows<T>& v,
+                          const Scoring& scoring, Add add) const {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
@@ -116,7 +126,7 @@ class RegisterOutputs {
 #pragma unroll
         for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = 1;
       scoring.apply_dropout(rP, j);
-      Engine::add_products(rO, Engine::weights(rP), tile);
+      add(Engine::weights(rP), tile);
     }
     const float factor = dropout_scale() / static_cast<float>(length > 0 ? length : 1);
 #pragma unroll
@@ -126,40 +136,35 @@ class RegisterOutputs {
   }
 
   /// Writes the rows of the warp whose bits are set. They are gathered in the warp's part of a tile
-  /// in shared memory, so that memory is written by octets.
+  /// in shared memory, so that memory is written by pieces of 16 bytes.
   __device__ void store(const Output& rO, typename Engine::QueryRows& sO, unsigned wanted) const {
-    constexpr int kOctets = Engine::kWidth / 8;
-    const int row = Engine::first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
+    constexpr int kPieces = Engine::QueryRows::kPieces;
     __syncwarp();  // what was there is done with
-#pragma unroll
-    for (int c = 0; c < Engine::kOutColumns; c += 2)
-#pragma unroll
-      for (int r = 0; r < Engine::kRows; ++r)
-        *reinterpret_cast<std::uint32_t*>(&sO.octet(row + 8 * r, c / 2).at[2 * t]) =
-            packed(rO[r][c], rO[r][c + 1], T{});
+    Engine::stage(sO, rO);
     __syncwarp();
 
     const RowLayout layout = row_layout(View<const T, 4>(tensors_.out));
 #pragma unroll 1
-    for (int n = opaque(lane()); n < Engine::kTiling.warp_rows * kOctets; n += kWarp) {
-      const int from = Engine::first_row() + n / kOctets, column = n % kOctets * 8;
-      if (!rows_.exists(from) || (wanted >> n / kOctets & 1) == 0) continue;
+    for (int n = opaque(lane()); n < Engine::kTiling.warp_rows * kPieces; n += kWarp) {
+      const int from = Engine::first_row() + n / kPieces, column = n % kPieces * Piece<T>::kCount;
+      if (!rows_.exists(from) || (wanted >> n / kPieces & 1) == 0) continue;
       const Index at = rows_.index(from);
       scatter(tensors_.out.data() + tensors_.out.offset(at.b, at.h, at.i), column, layout,
-              sO.octet(from, n % kOctets));
+              sO.piece(from, n % kPieces));
     }
   }
 
  private:
-  // Eight elements of a row from `column` on, as far as there are so many.
+  // The elements of a row from `column` on, as far as there are so many.
   static __device__ void scatter(T* row, int column, const RowLayout& layout,
-                                 const Octet<T>& octet) {
-    if (layout.access == Access::octets && column + 8 <= layout.columns) {
-      *reinterpret_cast<Octet<T>*>(row + column) = octet;
+                                 const Piece<T>& piece) {
+    if (static_cast<int>(layout.access) >= piece.kCount &&
+        column + piece.kCount <= layout.columns) {
+      *reinterpret_cast<Piece<T>*>(row + column) = piece;
       return;
     }
-    for (int x = 0; x < 8; ++x)
-      if (column + x < layout.columns) row[(column + x) * layout.stride] = octet.at[x];
+    for (int x = 0; x < piece.kCount; ++x)
+      if (column + x < layout.columns) row[(column + x) * layout.stride] = piece.at[x];
   }
 
   __device__ float dropout_scale() const {

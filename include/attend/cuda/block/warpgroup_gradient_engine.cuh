@@ -31,7 +31,7 @@ struct WarpgroupGradientEngine
   static __device__ void begin_copy(HalfTile<T, Rows, HeadDim>& tile, const RowsOf& rows,
                                     const RowLayout& layout) {
     if constexpr (scores == FlashScores::products)
-      begin_copy_of_octets<Fragments::kThreads>(tile, rows, layout.columns);
+      begin_copy_of_pieces<Fragments::kThreads>(tile, rows, layout.columns);
     else
       cuda::begin_copy<Fragments::kThreads>(tile, rows, layout);
   }

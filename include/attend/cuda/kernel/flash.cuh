@@ -28,6 +28,16 @@ struct FlashShared {
   KeyValueRows<typename Engine::Element> keys_values;  ///< and of keys and values
 };
 
+/// rS = Q K^T, if need be of queries and keys that are infinite or NaN.
+template <class Engine>
+__device__ void dot_products(typename Engine::Scores& rS, const typename Engine::Queries& rQ,
+                             const typename Engine::QueryRows& sQ, const typename Engine::Tile& sK,
+                             Values values) {
+  if constexpr (Engine::kNotFinite == NotFinite::nan)
+    if (values == Values::any) return Engine::dot_any_products(rS, sQ, sK);
+  Engine::dot_products(rS, rQ, sK);
+}
+
 /// One block per tile of queries and part of the keys.
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
@@ -57,7 +67,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass: and all is done again, with a look at each value. So it is where
-  // scores are great.
+  // scores are great, or where an engine's products are NaN whatever is infinite.
   for (Values values = Values::finite;; values = Values::any, scoring.look_closely()) {
     bool excluded = false;
     softmax.clear();
@@ -79,7 +89,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       const auto& sK = ring.keys(j);
       if (sees) {
         typename Engine::Scores rS;
-        Engine::dot_products(rS, rQ, sK);
+        dot_products<Engine>(rS, rQ, shared.q, sK, values);
         const bool all = warp_keys.cover(j, kTileColumns) && kept == Coverage::all;
         allowed = scoring.score(rS, j, all);
         float factors[Engine::kRows];
@@ -105,9 +115,10 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
     const bool any_excluded = __any_sync(kAllLanes, excluded);
-    const bool spoiled =
-        softmax.is_doubtful([&](int r) { return shared.rows.sees(Engine::row(r)); }) ||
-        (any_excluded && has_not_finite<Engine>(rO));
+    bool spoiled = softmax.is_doubtful([&](int r) { return shared.rows.sees(Engine::row(r)); }) ||
+                   (any_excluded && has_not_finite<Engine>(rO));
+    if constexpr (Engine::kNotFinite == NotFinite::nan)
+      spoiled = spoiled || softmax.has_not_finite() || has_not_finite<Engine>(rO);
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 
@@ -116,7 +127,15 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   if (results.split.count > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;
-  outputs.average(rO, shared.ring[0], shared.keys_values.v, scoring);
+  outputs.average(rO, shared.ring[0], shared.keys_values.v, scoring,
+                  [&](const typename Engine::Weights& rP, const typename Engine::Tile& sV) {
+                    if constexpr (Engine::kNotFinite == NotFinite::nan) {
+                      const auto all = [](int, int) { return true; };
+                      if (__syncthreads_or(meets_not_finite<Engine::kThreads>(sV)))
+                        return Engine::add_selected(rO, rP, all, sV, shared.q);
+                    }
+                    Engine::add_products(rO, rP, sV);
+                  });
   outputs.store(rO, shared.q, empty);
 }
 

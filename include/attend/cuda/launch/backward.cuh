@@ -3,12 +3,12 @@
 #include <type_traits>
 
 #include "backward.hpp"
-#include "device.hpp"
 #include "flash_backward.cuh"
 #include "integers.cuh"
 #include "math_backward.cuh"
 #include "mem_efficient_backward.cuh"
 #include "parameter_gradient.cuh"
+#include "usable.cuh"
 
 /// @file
 /// The kernels' half of the seam, backward.
@@ -26,7 +26,7 @@ void launch_backward(Path path, const Problem& problem, V variant,
   if constexpr (V::kHasParameters)
     launch_parameter_gradient(problem, variant, tensors, rows.states, stream);
   if constexpr (sizeof(T) == 2) {
-    if (runs_flash(path, problem))
+    if (runs_flash<V>(path, problem))
       return launch_flash_backward(problem, variant, tensors, rows.states, stream);
   }
   if constexpr (!std::is_same_v<T, double>) {

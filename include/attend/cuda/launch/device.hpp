@@ -40,13 +40,6 @@ inline Capability capability(int device) {
           attribute(cudaDevAttrComputeCapabilityMinor, device)};
 }
 
-/// Whether a path is carried out by flash's kernels on the current device: flash itself, and the
-/// memory-efficient path where flash's kernels, which are the faster ones, can take the problem.
-inline bool runs_flash(Path path, const Problem& problem) {
-  return path == Path::flash ||
-         (path == Path::mem_efficient && can(Path::flash, problem, capability(current_device())));
-}
-
 /// The device on which memory lies; -1 for memory of the host's that no device can read.
 inline int device_of(const void* memory) {
   cudaPointerAttributes attributes{};

@@ -80,14 +80,19 @@ void launch_flash_tiling(const Problem& problem, const V& variant, const Forward
   launch_flash_head_dim<T, 256, scores>(problem, variant, tensors, stream);
 }
 
+/// Whether scores are no more than `FlashScores::products`.
+template <class V>
+bool are_products(const V& variant) {
+  return variant.scores_are_products() && !variant.excludes_beyond_position() &&
+         !variant.dropout.active();
+}
+
 /// Runs the flash path: half types, head dims up to 256.
 template <class T, class V>
 void launch_flash(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                   cudaStream_t stream) {
   if constexpr (!V::kHasScoreMod && !V::kHasMaskMod) {
-    const bool products = variant.scores_are_products() && !variant.excludes_beyond_position() &&
-                          !variant.dropout.active();
-    if (products)
+    if (are_products(variant))
       return launch_flash_tiling<T, FlashScores::products>(problem, variant, tensors, stream);
   }
   launch_flash_tiling<T, FlashScores::any>(problem, variant, tensors, stream);

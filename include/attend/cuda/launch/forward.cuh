@@ -2,12 +2,12 @@
 
 #include <type_traits>
 
-#include "device.hpp"
 #include "flash.cuh"
 #include "forward.hpp"
 #include "integers.cuh"
 #include "math.cuh"
 #include "mem_efficient.cuh"
+#include "usable.cuh"
 
 /// @file
 /// The kernels' half of the seam.
@@ -21,7 +21,7 @@ void launch_forward(Path path, const Problem& problem, V variant, const ForwardT
   const Memory offsets = to_device<V>(variant.offsets, on_host.offsets, stream);
   const Memory key_lengths = to_device<V>(variant.key_lengths, on_host.key_lengths, stream);
   if constexpr (sizeof(T) == 2) {
-    if (runs_flash(path, problem)) return launch_flash(problem, variant, tensors, stream);
+    if (runs_flash<V>(path, problem)) return launch_flash(problem, variant, tensors, stream);
   }
   if constexpr (!std::is_same_v<T, double>) {
     if (path == Path::mem_efficient) return launch_mem_efficient(problem, variant, tensors, stream);

@@ -3,11 +3,12 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <string>
 
 #include "../../core/forward_tensors.hpp"
 #include "../../core/problem.hpp"
 #include "../../core/variant.hpp"
-#include "../../select/path.hpp"
+#include "../../select/obstacle.hpp"
 
 /// @file
 /// The seam between plain C++ and the kernels: what one half calls and the other, in
@@ -21,6 +22,17 @@ struct HostIntegers {
   std::int64_t offsets = 0;      ///< of `Variant::offsets`
   std::int64_t key_lengths = 0;  ///< of `Variant::key_lengths`
 };
+
+/// The capability whose instructions the kernels have on the current device: the device's own, but
+/// no more than what they were compiled for where that is before 8.0 (flash's are empty then).
+/// @throws device_error
+Capability usable_capability();
+
+/// What to say of it where the device itself could do more.
+inline std::string compiled_for(Capability usable) {
+  return "the program's kernels are compiled for compute capability " + text(usable) +
+         " (CMAKE_CUDA_ARCHITECTURES)";
+}
 
 /// Runs a forward pass in `stream` of the current device, on which all other memory lies; `path` is
 /// math, mem_efficient or flash and can take the problem. `T` is float, double, F16 or BF16.

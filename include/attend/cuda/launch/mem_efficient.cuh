@@ -1,15 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
+#include "../block/float_engine.cuh"
 #include "../block/scalar_engine.cuh"
 #include "../block/tensor_core_engine.cuh"
 #include "../kernel/mem_efficient.cuh"
-#include "device.hpp"
+#include "flash.cuh"
 #include "launch.cuh"
 #include "splits.cuh"
+#include "usable.cuh"
 
 /// @file
 /// The memory-efficient path's launches.
@@ -31,19 +34,43 @@ void launch_engine(const Problem& problem, const V& variant,
   splits.merge(problem, tensors, stream);
 }
 
-/// Runs the memory-efficient path: on tensor cores for half types (bf16 from 8.0 on), else by
-/// multiply-add.
+/// Runs the kernel of floats' head dims, up to 128.
+template <FlashScores scores, class V>
+void launch_floats_scores(const Problem& problem, const V& variant,
+                          const ForwardTensors<float>& tensors, cudaStream_t stream) {
+  const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
+  if (most <= 64)
+    return launch_flash_engine<FloatEngine<64, scores>>(problem, variant, tensors, stream);
+  launch_flash_engine<FloatEngine<128, scores>>(problem, variant, tensors, stream);
+}
+
+/// Runs the kernel of floats on tensor cores.
+template <class V>
+void launch_floats(const Problem& problem, const V& variant, const ForwardTensors<float>& tensors,
+                   cudaStream_t stream) {
+  if constexpr (!V::kHasScoreMod && !V::kHasMaskMod) {
+    if (are_products(variant))
+      return launch_floats_scores<FlashScores::products>(problem, variant, tensors, stream);
+  }
+  launch_floats_scores<FlashScores::any>(problem, variant, tensors, stream);
+}
+
+/// Runs the memory-efficient path: on tensor cores for half types (bf16 from 8.0 on) and for floats
+/// in parts (from 8.0 on, head dims up to 128), else by multiply-add.
 template <class T, class V>
 void launch_mem_efficient(const Problem& problem, const V& variant,
                           const ForwardTensors<T>& tensors, cudaStream_t stream) {
   const bool wide = problem.head_dim > 64 || problem.head_dim_v > 64;
   if constexpr (std::is_same_v<T, float>) {
+    if (usable_capability_of<V>() >= kCapabilityA100 && problem.head_dim <= 128 &&
+        problem.head_dim_v <= 128)
+      return launch_floats(problem, variant, tensors, stream);
     return problem.head_dim_v > 64
                ? launch_engine<ScalarEngine<T, 128>>(problem, variant, tensors, stream)
                : launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
   } else {
     if constexpr (std::is_same_v<T, BF16>) {
-      if (capability(current_device()) < Capability{8, 0})
+      if (usable_capability_of<V>() < kCapabilityA100)
         return launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
     }
     return wide ? launch_engine<TensorCoreEngine<T, 128>>(problem, variant, tensors, stream)

@@ -7,7 +7,6 @@
 
 #include "../block/tensor_core_gradient_engine.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
-#include "device.hpp"
 #include "launch.cuh"
 
 /// @file
@@ -102,7 +101,7 @@ void launch_mem_efficient_backward(const Problem& problem, V variant,
   if constexpr (std::is_same_v<T, float>) {
     return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
   } else {
-    const bool from_8_0 = !(capability(current_device()) < Capability{8, 0});
+    const bool from_8_0 = usable_capability_of<V>() >= kCapabilityA100;
     if constexpr (std::is_same_v<T, BF16>) {
       if (!from_8_0)
         return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);

@@ -4,6 +4,7 @@
 
 #include "../arch/convert.cuh"
 #include "rows.cuh"
+#include "swizzled_tile.cuh"
 
 /// @file
 /// Matrices of 16-bit elements in shared memory, for products on tensor cores.
@@ -17,42 +18,18 @@ __device__ inline bool not_finite(BF16 x) { return (x.bits & 0x7f80) == 0x7f80; 
 
 /// Eight neighbouring elements, moved at once.
 template <class T>
-struct alignas(16) Octet {
-  T at[8];  ///< in memory's order
-};
+using Octet = Piece<T>;
 
-/// A matrix of rows of octets in shared memory, in panels of 64 columns, one after the other. Octet
-/// c of a row of a panel lies at place c ^ (row % 8), so that the same octet of eight rows below
-/// each other lies in eight different groups of banks. (This is what wgmma knows as the 128-byte
-/// swizzle, where a panel begins at a multiple of 1024 bytes.)
+/// A matrix of 16-bit elements in shared memory, in panels of 64 columns.
 template <class Element, int RowCount, int ColumnCount>
-struct HalfTile {
+struct HalfTile : SwizzledTile<Element, RowCount, ColumnCount> {
   using T = Element;
-  static constexpr int kRows = RowCount;
-  static constexpr int kColumns = ColumnCount;
-  static constexpr int kOctets = kColumns / 8;
-  static constexpr int kPanelOctets = 8;           ///< of a row of a panel
-  static constexpr std::uint32_t kRowBytes = 128;  ///< of a row of a panel
-  static constexpr std::uint32_t kPanelBytes = kRows * kRowBytes;
-  static_assert(kOctets % kPanelOctets == 0, "the swizzle permutes eight octets");
-
-  Octet<T> octets[kRows * kOctets];
+  static_assert(sizeof(T) == 2);
 
   /// Elements 8 c to 8 c + 7 of a row.
-  __device__ Octet<T>& octet(int row, int c) { return octets[place(row, c)]; }
+  __device__ Octet<T>& octet(int row, int c) { return this->piece(row, c); }
   /// @copydoc octet(int, int)
-  __device__ const Octet<T>& octet(int row, int c) const { return octets[place(row, c)]; }
-  /// One element.
-  __device__ T& at(int row, int column) { return octet(row, column / 8).at[column % 8]; }
-  /// @copydoc at(int, int)
-  __device__ const T& at(int row, int column) const {
-    return octet(row, column / 8).at[column % 8];
-  }
-
- private:
-  static __device__ int place(int row, int c) {
-    return (c / kPanelOctets * kRows + row) * kPanelOctets + (c ^ row % 8) % kPanelOctets;
-  }
+  __device__ const Octet<T>& octet(int row, int c) const { return this->piece(row, c); }
 };
 
 /// Whether this thread, of `Threads`, meets a number in a tile that is not finite. Each looks at
@@ -62,7 +39,7 @@ __device__ bool meets_not_finite(const HalfTile<T, Rows, Columns>& tile) {
   bool met = false;
 #pragma unroll 1
   for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns / 8; n += Threads)
-    for (int x = 0; x < 8; ++x) met = met || not_finite(tile.octets[n].at[x]);
+    for (int x = 0; x < 8; ++x) met = met || not_finite(tile.pieces[n].at[x]);
   return met;
 }
 

@@ -1,0 +1,60 @@
+// Floats that have no two finite parts, where keys are allowed: what the host makes of them.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <cmath>
+#include <limits>
+
+namespace {
+
+using Float4 = attend::Tensor<float, 4>;
+constexpr float kInfinite = std::numeric_limits<float>::infinity();
+constexpr float kGreatest = std::numeric_limits<float>::max();
+
+Float4 random(int b, int h, int n, int d) {
+  Float4 tensor(b, h, n, d);
+  tensor.setRandom();
+  return tensor;
+}
+
+void expect_same(const Float4& q, const Float4& k, const Float4& v, attend::EmptyRow empty_row,
+                 attend::Call<float> call) {
+  const attend::Attend<float> attention{{.flash = true, .empty_row = empty_row}};
+  const auto expected = attention.forward(q, k, v, call);
+  call.path = attend::Path::mem_efficient;
+  const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v);
+  const auto result = attention.forward(there_q, there_k, there_v, call);
+  const Float4 out = result.out.host();
+  for (Eigen::Index n = 0; n < out.size(); ++n) {
+    const float x = out.data()[n], y = expected.out.data()[n];
+    const bool same = x == y || (std::isnan(x) && std::isnan(y));
+    EXPECT_TRUE(same || std::abs(x - y) <= 1e-5f * std::max(1.0f, std::abs(y)))
+        << "element " << n << " is " << x << " instead of " << y;
+  }
+}
+
+TEST(FloatParts, Values) {
+  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 100, 64), v = random(1, 1, 100, 64);
+  v(0, 0, 3, 5) = kInfinite, v(0, 0, 40, 6) = -kInfinite, v(0, 0, 41, 6) = kInfinite;
+  v(0, 0, 70, 7) = kGreatest, v(0, 0, 99, 8) = NAN;
+  expect_same(q, k, v, attend::EmptyRow::zero, {});
+  expect_same(q, k, v, attend::EmptyRow::zero, {.causal = attend::Causal::bottom_right});
+}
+
+// A score of -inf weighs nothing; of +inf it makes its row NaN.
+TEST(FloatParts, Keys) {
+  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 100, 64), v = random(1, 1, 100, 64);
+  k(0, 0, 3, 5) = -kInfinite, k(0, 0, 40, 6) = -kGreatest;
+  expect_same(q, k, v, attend::EmptyRow::zero, {});
+  q(0, 0, 7, 5) = -1, q(0, 0, 8, 5) = 0, q(0, 0, 9, 5) = 1;
+  expect_same(q, k, v, attend::EmptyRow::zero, {});
+}
+
+TEST(FloatParts, MeansOfRowsWithoutKeys) {
+  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 20, 64), v = random(1, 1, 20, 64);
+  v(0, 0, 3, 5) = kInfinite, v(0, 0, 12, 7) = kGreatest;
+  expect_same(q, k, v, attend::EmptyRow::uniform, {.causal = attend::Causal::bottom_right});
+}
+
+}  // namespace
