@@ -137,8 +137,8 @@ TEST_F(DeviceErrors, CodeOfAnEarlierCapability) {
   {
     const attend::cuda::Tensor<Half, 4> there(halves);
     const auto result = half_attention.forward(there, there, there, {.rng = kRng});
-    EXPECT_EQ(result.choice.path, Path::mem_efficient);
-    EXPECT_THAT(result.choice.reason, HasSubstr("compiled for compute capability 7.5"));
+    EXPECT_EQ(result.path, Path::mem_efficient);
+    EXPECT_THAT(result.reason, HasSubstr("compiled for compute capability 7.5"));
     const auto out = result.out.host();
     for (Eigen::Index n = 0; n < out.size(); ++n)
       ASSERT_NEAR(float(out.data()[n]), float(expected.data()[n]), 1e-2f);

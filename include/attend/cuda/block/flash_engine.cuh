@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/compiled.cuh"
 #include "../arch/mma.cuh"
 #include "../tile/fragments.cuh"
 #include "flash_fragments.cuh"
@@ -21,6 +22,7 @@ struct FlashEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warp> {
       Fragments::kRows, Fragments::kSteps, Fragments::kTileColumns;
   using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,
       typename Fragments::Tile, typename Fragments::Weights;
+  static constexpr Compiled kCompiled = Compiled::from_8_0_without_wgmma;
 
   /// The warp's queries, as left operands.
   class Queries {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/compiled.cuh"
 #include "../arch/convert.cuh"
 #include "../tile/fragments.cuh"
 #include "flash_gradient_fragments.cuh"
@@ -22,6 +23,7 @@ struct FlashGradientEngine
       Fragments::kTileColumns, Fragments::first_row;
   using typename Fragments::Output, typename Fragments::Own, typename Fragments::Real,
       typename Fragments::Scores, typename Fragments::Tile;
+  static constexpr Compiled kCompiled = Compiled::from_8_0_without_wgmma;
 
   /// rS = A B^T.
   static __device__ void dot_products(Scores& rS, const Own& sA, const Tile& sB) {

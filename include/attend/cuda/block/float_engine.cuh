@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/compiled.cuh"
 #include "../arch/mma.cuh"
 #include "../arch/opaque.cuh"
 #include "../tile/excluded.cuh"
@@ -34,6 +35,7 @@ struct FloatEngine : FlashPart<float, HeadDim, scores, ProductUnit::warp_of_part
       Part::kRows, Part::kTileColumns, Part::kTileRows, Part::kWidth;
   using typename Part::Output, typename Part::Scores;
   static constexpr NotFinite kNotFinite = NotFinite::nan;
+  static constexpr Compiled kCompiled = Compiled::from_8_0;
   static_assert(!Part::kKeepsQueries, "products of any queries need them as they are");
 
   using QueryRows = FloatTile<kTileRows, kWidth>;

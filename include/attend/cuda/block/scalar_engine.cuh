@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "../../core/dtype.hpp"
+#include "../arch/compiled.cuh"
 #include "../tile/scalar_tile.cuh"
 #include "scalar_product.cuh"
 
@@ -17,6 +19,9 @@ template <class T, int Width, int StepsAtOnce = 2>
 struct ScalarEngine : ScalarPart {
   using Element = T;
   using Real = RealOf<T>;
+  /// From 8.0 on bf16 is multiplied on tensor cores, and so are floats of narrow head dims.
+  static constexpr Compiled kCompiled =
+      std::is_same_v<T, BF16> || Width == 64 ? Compiled::before_8_0 : Compiled::everywhere;
   static constexpr int kWidth = Width;
   static constexpr int kOutColumns = Width / kRowLanes;  ///< columns of one thread, of outputs
   static constexpr int kChunk = 32;                      ///< of the head dim, and of keys

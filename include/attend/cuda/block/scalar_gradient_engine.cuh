@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "../arch/compiled.cuh"
 #include "scalar_engine.cuh"
 
 /// @file
@@ -17,6 +19,9 @@ enum class Factor { keys, values };
 template <class T>
 struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   using Base = ScalarEngine<T, 64, 1>;
+  /// From 8.0 on bf16 is multiplied on tensor cores.
+  static constexpr Compiled kCompiled =
+      std::is_same_v<T, BF16> ? Compiled::before_8_0 : Compiled::everywhere;
   using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
   /// A tile where scores are looked at one by one.

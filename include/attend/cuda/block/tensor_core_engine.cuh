@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "../arch/compiled.cuh"
 #include "../tile/half_tile.cuh"
 #include "../tile/scalar_tile.cuh"
 #include "tensor_core_product.cuh"
@@ -17,6 +19,10 @@ template <class T, int Width>
 struct TensorCoreEngine : TensorCorePart {
   using Element = T;
   using Real = float;
+  /// Bf16 is of 8.0; from there on narrow head dims are flash's.
+  static constexpr Compiled kCompiled = std::is_same_v<T, BF16> ? Compiled::from_8_0
+                                        : Width == 64           ? Compiled::before_8_0
+                                                                : Compiled::everywhere;
   static constexpr int kTileRows = 64;
   static constexpr int kTileColumns = Width > 64 ? 32 : 64;  ///< so that all fits in registers
   static constexpr int kWidth = Width;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/compiled.cuh"
 #include "scalar_gradient_engine.cuh"
 #include "tensor_core_product.cuh"
 
@@ -17,6 +18,8 @@ template <class T, int Width>
 struct TensorCoreGradientEngine : TensorCorePart {
   using Element = T;
   using Real = float;
+  /// From 8.0 on narrow head dims are flash's.
+  static constexpr Compiled kCompiled = Width == 64 ? Compiled::before_8_0 : Compiled::from_8_0;
   static constexpr int kTileRows = 64;
   static constexpr int kTileColumns = 32;
   static constexpr int kWidth = Width;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/compiled.cuh"
 #include "../arch/opaque.cuh"
 #include "../arch/wgmma.cuh"
 #include "flash_fragments.cuh"
@@ -20,6 +21,7 @@ struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgro
   using Fragments::kSteps, Fragments::kTileColumns, Fragments::kWidth, Fragments::kRows;
   using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,
       typename Fragments::Tile, typename Fragments::Weights;
+  static constexpr Compiled kCompiled = Compiled::with_wgmma;
 
   static constexpr int kProducerThreads = 128;  ///< a warpgroup that brings tiles
   static constexpr int kBlockThreads = Fragments::kThreads + kProducerThreads;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "../arch/compiled.cuh"
 #include "../tile/async_copy.cuh"
 #include "flash_gradient_fragments.cuh"
 #include "warpgroup_product.cuh"
@@ -20,6 +21,7 @@ struct WarpgroupGradientEngine
   using typename Fragments::Output, typename Fragments::Own, typename Fragments::Scores,
       typename Fragments::Tile;
   static constexpr FlashScores kScores = scores;
+  static constexpr Compiled kCompiled = Compiled::with_wgmma;
   /// Whether products run on while others begin.
   static constexpr bool kOverlaps = Fragments::kTiling.stages > 2;
 

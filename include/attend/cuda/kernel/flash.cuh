@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../../core/forward_tensors.hpp"
+#include "../arch/compiled.cuh"
 #include "../arch/shared_memory.cuh"
 #include "../block/flash_engine.cuh"
 #include "../block/key_value_ring.cuh"
@@ -43,7 +44,7 @@ template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     flash(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
           SplitResults<float> results) {
-  if constexpr (!kHasCpAsync) return;  // never launched there
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   using Scoring = RegisterScoring<Engine, V>;
   constexpr int kTileColumns = Engine::kTileColumns;

@@ -64,7 +64,7 @@ __device__ Values look_at(const typename Engine::Tile& tile, Values values) {
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     flash_query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
-  if constexpr (!kHasCpAsync) return;  // never launched there
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   using Scores = typename Engine::Scores;
   constexpr int kThreads = Engine::kThreads;
@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     flash_key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
-  if constexpr (!kHasCpAsync) return;  // never launched there
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   using Scores = typename Engine::Scores;
   constexpr int kThreads = Engine::kThreads;

@@ -248,7 +248,8 @@ template <class Engine, class V>
 __global__ void __launch_bounds__(kWarpgroupThreads<Engine::kBlockThreads>, 1)
     flash_warpgroup(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
                     SplitResults<float> results, unsigned count) {
-  if constexpr (kHasWgmma) flash_on_warpgroups<Engine>(problem, variant, tensors, results, count);
+  if constexpr (is_compiled(Engine::kCompiled))
+    flash_on_warpgroups<Engine>(problem, variant, tensors, results, count);
 }
 
 }  // namespace attend::cuda

@@ -30,6 +30,7 @@ template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads)
     mem_efficient(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
                   SplitResults<typename Engine::Real> results) {
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   using Real = typename Engine::Real;
   auto& shared = dynamic_shared<MemEfficientShared<Engine, V>>();

@@ -38,6 +38,7 @@ inline constexpr int kGradientBlocks = 2;
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
@@ -81,6 +82,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<KeyGradientShared<Engine, V>>();

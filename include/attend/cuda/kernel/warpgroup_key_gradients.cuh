@@ -201,7 +201,8 @@ template <class Engine, class V>
 __global__ void __launch_bounds__(kWarpgroupThreads<Engine::kThreads>, Engine::kTiling.blocks)
     warpgroup_key_gradients(Problem problem, V variant,
                             GradientCall<typename Engine::Element> call) {
-  if constexpr (kHasWgmma) key_gradients_on_warpgroups<Engine>(problem, variant, call);
+  if constexpr (is_compiled(Engine::kCompiled))
+    key_gradients_on_warpgroups<Engine>(problem, variant, call);
 }
 
 }  // namespace attend::cuda

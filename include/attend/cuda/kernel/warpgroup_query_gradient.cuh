@@ -154,7 +154,8 @@ template <class Engine, class V>
 __global__ void __launch_bounds__(kWarpgroupThreads<Engine::kThreads>, Engine::kTiling.blocks)
     warpgroup_query_gradient(Problem problem, V variant,
                              GradientCall<typename Engine::Element> call) {
-  if constexpr (kHasWgmma) query_gradient_on_warpgroups<Engine>(problem, variant, call);
+  if constexpr (is_compiled(Engine::kCompiled))
+    query_gradient_on_warpgroups<Engine>(problem, variant, call);
 }
 
 }  // namespace attend::cuda

@@ -55,26 +55,26 @@ void launch_floats(const Problem& problem, const V& variant, const ForwardTensor
   launch_floats_scores<FlashScores::any>(problem, variant, tensors, stream);
 }
 
-/// Runs the memory-efficient path: on tensor cores for half types (bf16 from 8.0 on) and for floats
-/// in parts (from 8.0 on, head dims up to 128), else by multiply-add.
+/// Runs the memory-efficient path where flash's kernels can't: on tensor cores for half types (bf16
+/// from 8.0 on) and for floats in parts (from 8.0 on, head dims up to 128), else by multiply-add.
 template <class T, class V>
 void launch_mem_efficient(const Problem& problem, const V& variant,
                           const ForwardTensors<T>& tensors, cudaStream_t stream) {
-  const bool wide = problem.head_dim > 64 || problem.head_dim_v > 64;
+  const bool from_8_0 = usable_capability_of<V>() >= kCapabilityA100;
+  const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
   if constexpr (std::is_same_v<T, float>) {
-    if (usable_capability_of<V>() >= kCapabilityA100 && problem.head_dim <= 128 &&
-        problem.head_dim_v <= 128)
-      return launch_floats(problem, variant, tensors, stream);
-    return problem.head_dim_v > 64
+    if (from_8_0 && most <= 128) return launch_floats(problem, variant, tensors, stream);
+    return from_8_0 || problem.head_dim_v > 64
                ? launch_engine<ScalarEngine<T, 128>>(problem, variant, tensors, stream)
                : launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
   } else {
     if constexpr (std::is_same_v<T, BF16>) {
-      if (usable_capability_of<V>() < kCapabilityA100)
-        return launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
+      if (!from_8_0) return launch_engine<ScalarEngine<T, 64>>(problem, variant, tensors, stream);
+    } else {
+      if (!from_8_0 && most <= 64)
+        return launch_engine<TensorCoreEngine<T, 64>>(problem, variant, tensors, stream);
     }
-    return wide ? launch_engine<TensorCoreEngine<T, 128>>(problem, variant, tensors, stream)
-                : launch_engine<TensorCoreEngine<T, 64>>(problem, variant, tensors, stream);
+    launch_engine<TensorCoreEngine<T, 128>>(problem, variant, tensors, stream);
   }
 }
 

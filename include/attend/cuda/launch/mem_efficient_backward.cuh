@@ -8,6 +8,7 @@
 #include "../block/tensor_core_gradient_engine.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
 #include "launch.cuh"
+#include "usable.cuh"
 
 /// @file
 /// The memory-efficient path's launches, backward.
@@ -75,23 +76,18 @@ void launch_gradient_engine(const Problem& problem, const V& variant,
   if (call.tensors.dbias) launch_bias_gradient<Engine>(problem, variant, call, stream);
 }
 
-/// Whether tiles of 128 columns are for a problem's head dims; on tensor cores, from 8.0 on:
-/// before, a block has not as much shared memory.
-inline bool is_wide(const Problem& problem) {
-  return problem.head_dim > 64 || problem.head_dim_v > 64;
-}
-
-/// Computes the bias' gradient on tensor cores, from 8.0 on.
+/// Computes the bias' gradient on tensor cores, from 8.0 on: before, a block has not the shared
+/// memory for tiles of 128 columns.
 template <class T, class V>
 void launch_tensor_core_bias_gradient(const Problem& problem, const V& variant,
                                       const GradientCall<T>& call, cudaStream_t stream) {
-  if (is_wide(problem))
+  if (std::max(problem.head_dim, problem.head_dim_v) > 64)
     return launch_bias_gradient<TensorCoreGradientEngine<T, 128>>(problem, variant, call, stream);
   launch_bias_gradient<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
 }
 
-/// Runs the memory-efficient path's backward pass: on tensor cores for half types (bf16 from 8.0
-/// on), else by multiply-add.
+/// Runs the memory-efficient path's backward pass where flash's kernels can't: on tensor cores for
+/// half types (bf16 from 8.0 on), else by multiply-add.
 template <class T, class V>
 void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
@@ -101,15 +97,14 @@ void launch_mem_efficient_backward(const Problem& problem, V variant,
   if constexpr (std::is_same_v<T, float>) {
     return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
   } else {
-    const bool from_8_0 = usable_capability_of<V>() >= kCapabilityA100;
-    if constexpr (std::is_same_v<T, BF16>) {
-      if (!from_8_0)
-        return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
-    }
-    if (from_8_0 && is_wide(problem))
+    if (usable_capability_of<V>() >= kCapabilityA100)
       return launch_gradient_engine<TensorCoreGradientEngine<T, 128>>(problem, variant, call,
                                                                       stream);
-    launch_gradient_engine<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
+    if constexpr (std::is_same_v<T, BF16>) {
+      launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
+    } else {
+      launch_gradient_engine<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
+    }
   }
 }
 

@@ -47,8 +47,8 @@ __device__ void begin_copies(SwizzledTile<T, Rows, Columns>& tile, const RowsOf&
 /// Begins to fill a tile with rows that know of each other: `rows.from(n)` are those from the n-th
 /// on, and of these `exists(n)` says whether there is an n-th, and `address(n)` where it begins, if
 /// there is. What lies outside is 0. Elements that are not copied but read one by one are there at
-/// once (after a barrier, as all that is written). `Threads` threads do it, of which this one is the
-/// `number`-th.
+/// once (after a barrier, as all that is written). `Threads` threads do it, of which this one is
+/// the `number`-th.
 template <int Threads, class T, int Rows, int Columns, class RowsOf>
 __device__ void begin_copy(SwizzledTile<T, Rows, Columns>& tile, const RowsOf& rows,
                            const RowLayout& layout, int number = static_cast<int>(threadIdx.x)) {
