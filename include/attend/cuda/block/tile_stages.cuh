@@ -43,9 +43,9 @@ class TileStages {
     next_ = ahead_.mark();
     begin_copy(load, 1);
     for (auto& tile : ring[before()])
-      for (int n = static_cast<int>(threadIdx.x); n < tile.kRows * tile.kOctets;
+      for (int n = static_cast<int>(threadIdx.x); n < tile.kRows * tile.kPieces;
            n += static_cast<int>(blockDim.x))
-        tile.octets[n] = {};
+        tile.pieces[n] = {};
     cp_async_wait_group<1>();
     if (count_ > 0) finish(0);
     publish();

@@ -1,0 +1,118 @@
+// What the kernels on warpgroups cost, exactly, as the emulated GPU counts it.
+#include <gtest/gtest.h>
+
+#include <attend/attend.hpp>
+#include <attend/cuda.hpp>
+#include <string>
+
+#include "gpu/runtime/control.hpp"
+
+namespace {
+
+using Half = Eigen::half;
+using There4 = attend::cuda::Tensor<Half, 4>;
+
+struct WarpgroupCounts : ::testing::Test {
+  void SetUp() override {
+    if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+    before_ = gpu::emulated_control()->options();
+    gpu::RuntimeOptions options = before_;
+    options.capabilities = {{9, 0}};
+    gpu::emulated_control()->restart(options);
+  }
+  void TearDown() override {
+    if (gpu::emulated_control() != nullptr) gpu::emulated_control()->restart(before_);
+  }
+
+  static constexpr int kHeads = 2, kLength = 512, kHeadDim = 128;
+  static constexpr std::uint64_t kTensorBytes = kHeads * kLength * kHeadDim * sizeof(Half);
+
+  static attend::Tensor<Half, 4> constant() {
+    attend::Tensor<Half, 4> host(1, kHeads, kLength, kHeadDim);
+    host.setConstant(Half(0.5f));
+    return host;
+  }
+  // A launch without spills, and without conflicts of copies.
+  static gpu::Counts checked(const gpu::LaunchRecord& launch) {
+    EXPECT_EQ(launch.counts.local_bytes, 0u) << launch.kernel;
+    EXPECT_EQ(launch.counts.conflicts_in_lines(0, 10000, "cp_async.cuh"), 0u) << launch.kernel;
+    return launch.counts;
+  }
+  // The launch of one forward pass.
+  static gpu::Counts forward(attend::Call<Half> call) {
+    call.path = attend::Path::flash;
+    const There4 q(constant());
+    There4 out(q.extents());
+    gpu::emulated_control()->take_launches();
+    attend::Attend<Half>{{.flash = true}}.forward_into(out, q, q, q, call);
+    const auto result = out.host();
+    for (Eigen::Index n = 0; n < result.size(); ++n) EXPECT_EQ(result.data()[n], Half(0.5f));
+    const auto launches = gpu::emulated_control()->take_launches();
+    EXPECT_EQ(launches.size(), 1u);
+    return launches.empty() ? gpu::Counts{} : checked(launches.front());
+  }
+
+  // Products of 64 x 128 x 16 that four warps begin, in each of which it is counted, in Q K^T and
+  // P V of so many tiles of 128 queries and 128 keys.
+  static constexpr std::uint64_t products(std::uint64_t tiles) {
+    return tiles * 2 * (kHeadDim / 16 + 128 / 16) * 4;
+  }
+  static constexpr std::uint64_t kTiles = kHeads * (kLength / 128) * (kLength / 128);
+
+ private:
+  gpu::RuntimeOptions before_;
+};
+
+// Tiles of 128 queries read these once, and all keys and values once.
+TEST_F(WarpgroupCounts, AreWhatTheTilingSays) {
+  const gpu::Counts plain = forward({});
+  EXPECT_EQ(plain.blocks, 8u);
+  EXPECT_EQ(plain.by_opcode.at("wgmma"), products(kTiles));
+  EXPECT_EQ(plain.global_bytes_read, kTensorBytes + 2 * 4 * kTensorBytes);
+  EXPECT_EQ(plain.global_bytes_written, kTensorBytes);
+  // A power of two for each score, and one in each of the four lanes of a row when its maximum
+  // grows.
+  EXPECT_EQ(plain.by_opcode.at("ex2"), kHeads * kLength * (kLength + 4) / 32);
+  EXPECT_EQ(plain.by_opcode.count("ldmatrix"), 0u);  // tensor cores read shared memory themselves
+  RecordProperty("instructions_per_product",
+                 std::to_string(double(plain.instructions) / double(products(kTiles))));
+}
+
+// The n-th tile of 128 queries, counted from 1, sees a key of n tiles of keys.
+TEST_F(WarpgroupCounts, CausalSkipsTiles) {
+  const gpu::Counts causal = forward({.causal = attend::Causal::top_left});
+  EXPECT_EQ(causal.by_opcode.at("wgmma"), products(kHeads * (1 + 2 + 3 + 4)));
+  EXPECT_EQ(causal.global_bytes_read, kTensorBytes + 2 * 4 * kTensorBytes * 10 / 16);
+}
+
+// The other kernel: the mask is read on top, a byte per score and head. No tile is left out.
+TEST_F(WarpgroupCounts, AMaskCostsItsBytes) {
+  attend::Tensor<bool, 4> mask(1, 1, kLength, kLength);
+  mask.setConstant(true);
+  const attend::cuda::Tensor<bool, 4> there(mask);
+  const gpu::Counts masked = forward({.mask = there});
+  EXPECT_EQ(masked.global_bytes_read,
+            kTensorBytes + 2 * 4 * kTensorBytes + kHeads * kLength * kLength);
+}
+
+// The backward pass, of tiles of 128 and 64 scores: S and dP, and one product for dq, two for dk
+// and dv.
+TEST_F(WarpgroupCounts, OfTheGradients) {
+  const attend::Attend<Half> attention{{.flash = true}};
+  const attend::Call<Half> call{.path = attend::Path::flash};
+  const There4 q(constant());
+  const auto result = attention.forward(q, q, q, call);
+  gpu::emulated_control()->take_launches();
+  const auto gradients = attention.backward(q, result, q, q, q, call);
+  std::uint64_t of_keys = 0, of_query = 0;
+  for (const gpu::LaunchRecord& launch : gpu::emulated_control()->take_launches()) {
+    const bool keys = launch.kernel.find("warpgroup_key_gradients") != std::string::npos;
+    const bool query = launch.kernel.find("warpgroup_query_gradient") != std::string::npos;
+    if (keys || query) (keys ? of_keys : of_query) += checked(launch).by_opcode.at("wgmma");
+  }
+  constexpr std::uint64_t kGradientTiles = 2 * kTiles, kDots = kHeadDim / 16, kSums = 64 / 16;
+  EXPECT_EQ(of_keys, kGradientTiles * 2 * (2 * kDots + 2 * kSums) * 4);
+  EXPECT_EQ(of_query, kGradientTiles * 2 * (2 * kDots + kSums) * 4);
+}
+
+}  // namespace
