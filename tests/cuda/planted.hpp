@@ -57,6 +57,7 @@ class Mutants : public ::testing::TestWithParam<Mutant> {
     gpu::RuntimeOptions options = before_;
     options.capabilities = {capability};
     options.print_failures = false;
+    options.launch.step_limit = 4'000'000;  // many times what these kernels need
     int found = 0;
     gpu::emulated_control()->restart(
         options, [&](const std::string& ptx) { return mutated(ptx, GetParam(), found); });
