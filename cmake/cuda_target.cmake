@@ -6,5 +6,6 @@ if(NOT TARGET attend::cuda)
   target_link_libraries(attend_cuda INTERFACE attend::attend CUDA::toolkit)
   target_sources(attend_cuda INTERFACE ${CMAKE_CURRENT_LIST_DIR}/attend_cuda.cu)
   # CMake 3.25 lacks cuda_std_20 for CUDA 13. Lambdas may be functions of a user's.
-  target_compile_options(attend_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--extended-lambda>")
+  target_compile_options(attend_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--extended-lambda>"
+    "$<$<COMPILE_LANG_AND_ID:CUDA,NVIDIA>:--threads=0>")  # architectures beside each other
 endif()

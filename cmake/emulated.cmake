@@ -6,6 +6,6 @@ if(NOT TARGET attend_cuda_emulated)
                         POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(attend_cuda_emulated PUBLIC attend::attend CUDA::cudart PRIVATE attend_warnings)
   target_compile_options(attend_cuda_emulated PRIVATE
-    -std=c++20 --extended-lambda --no-compress -lineinfo -Wno-deprecated-gpu-targets)
+    -std=c++20 --extended-lambda --no-compress -lineinfo -Wno-deprecated-gpu-targets --threads=0)
   target_link_options(attend_cuda_emulated INTERFACE -Wl,--enable-new-dtags)
 endif()

@@ -167,8 +167,9 @@ INSTANTIATE_TEST_SUITE_P(
     mutant_name);
 
 TEST(NoBackwardMutant, IsRight) {
-  EXPECT_TRUE(both_right(attend::Path::mem_efficient));
-  EXPECT_TRUE(both_right(attend::Path::flash));
+  const auto right_on = [](attend::Path path) { return [=] { return both_right(path); }; };
+  EXPECT_TRUE(planted::right_without_mutant(right_on(attend::Path::mem_efficient), {7, 5}));
+  EXPECT_TRUE(planted::right_without_mutant(right_on(attend::Path::flash)));
 }
 
 }  // namespace

@@ -170,9 +170,9 @@ INSTANTIATE_TEST_SUITE_P(
     name_of);
 
 TEST(NoWarpgroupMutant, IsRight) {
-  EXPECT_TRUE(products_are_right());
-  EXPECT_TRUE(turns_are_right());
-  EXPECT_TRUE(gradients_are_right());
+  EXPECT_TRUE(planted::right_without_mutant(products_are_right, kHopper));
+  EXPECT_TRUE(planted::right_without_mutant(turns_are_right, kHopper));
+  EXPECT_TRUE(planted::right_without_mutant(gradients_are_right, kHopper));
 }
 
 }  // namespace
