@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "gpu/program/decoder.hpp"
 #include "gpu/program/program.hpp"
@@ -102,22 +103,48 @@ class Loader {
     }
   }
 
+  /// Whether a function, or one that it may call, has to do with static shared variables that are
+  /// not a kernel's own.
   bool uses_common_shared(const ptx::Function& function) const {
-    const auto names_it = [&](auto&& self, const ptx::Operand& operand) -> bool {
-      if (operand.kind == ptx::Operand::Kind::symbol) {
-        const auto it = symbols_.variables.find(operand.name);
-        if (it != symbols_.variables.end() && it->second.space == ptx::Space::shared) return true;
-      }
-      return std::any_of(operand.items.begin(), operand.items.end(),
-                         [&](const ptx::Operand& item) { return self(self, item); });
+    std::set<const ptx::Function*> seen;
+    return reaches_common_shared(function, seen);
+  }
+
+  bool reaches_common_shared(const ptx::Function& function,
+                             std::set<const ptx::Function*>& seen) const {
+    if (!seen.insert(&function).second) return false;
+    const auto is_shared = [](const ptx::Variable& local) {
+      return local.space == ptx::Space::shared;
     };
+    if (!function.is_kernel &&
+        std::any_of(function.locals.begin(), function.locals.end(), is_shared))
+      return true;
     return std::any_of(function.statements.begin(), function.statements.end(),
                        [&](const ptx::Statement& statement) {
-                         if (statement.opcode[0] == "call") return true;
-                         return std::any_of(
-                             statement.operands.begin(), statement.operands.end(),
-                             [&](const ptx::Operand& o) { return names_it(names_it, o); });
+                         bool calls = statement.opcode[0] == "call", finds = false;
+                         for (const ptx::Operand& operand : statement.operands)
+                           finds = names_common_shared(operand, calls, seen) || finds;
+                         return finds || calls;  // a call of nobody knows whom
                        });
+  }
+
+  /// `calls` becomes false where a function is named.
+  bool names_common_shared(const ptx::Operand& operand, bool& calls,
+                           std::set<const ptx::Function*>& seen) const {
+    if (operand.kind == ptx::Operand::Kind::symbol) {
+      const auto it = symbols_.variables.find(operand.name);
+      if (it != symbols_.variables.end() && it->second.space == ptx::Space::shared &&
+          !it->second.is_dynamic)
+        return true;
+      if (const auto named = symbols_.declared.find(operand.name);
+          named != symbols_.declared.end()) {
+        calls = false;
+        if (reaches_common_shared(*named->second, seen)) return true;
+      }
+    }
+    return std::any_of(operand.items.begin(), operand.items.end(), [&](const ptx::Operand& item) {
+      return names_common_shared(item, calls, seen);
+    });
   }
 
   void add_kernel(const ptx::Function& function, std::size_t shared) {
