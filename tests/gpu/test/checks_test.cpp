@@ -196,5 +196,26 @@ TEST(FrontEnd, NamesTheLine) {
   EXPECT_EQ(result.failures[0].fault, Fault::unsupported);
 }
 
+// Static shared memory of a module is a kernel's if it can reach it, if only through a function.
+TEST(FrontEnd, SharedMemoryOfAKernel) {
+  Memory memory(1 << 20);
+  const auto module = Module::load(R"(
+.version 8.0
+.target sm_80
+.address_size 64
+.shared .align 4 .b8 table[1000];
+.extern .shared .align 16 .b8 dynamic[];
+.func touches() { .reg .b32 %r<2>; mov.u32 %r1, table; st.shared.u32 [%r1], %r1; ret; }
+.func idles() { ret; }
+.entry own() { .reg .b32 %r<2>; mov.u32 %r1, table; st.shared.u32 [%r1], %r1; ret; }
+.entry calls() { call.uni touches; ret; }
+.entry calls_idly() { .reg .b32 %r<2>; mov.u32 %r1, dynamic; call.uni idles; ret; }
+)",
+                                   memory);
+  EXPECT_EQ(module->kernel("own")->static_shared_bytes, 1000u);
+  EXPECT_EQ(module->kernel("calls")->static_shared_bytes, 1000u);
+  EXPECT_EQ(module->kernel("calls_idly")->static_shared_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace gpu::test
