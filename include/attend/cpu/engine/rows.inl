@@ -58,7 +58,10 @@ template <class L, int kRows, class T>
 void row_scores(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel, int first_row) {
   using Real = typename L::Real;
   constexpr int kKeys = L::kLanes / kRows;
-  constexpr int kAtOnce = kKeys < 2 ? 1 : 2;  // sums that do not wait for each other
+  // Two keys at a time, whose sums do not wait for each other; but where memory is the limit alone,
+  // with one query and wide elements, strictly one after the other, as a prefetcher likes it.
+  constexpr bool kInTurn = kKeys < 2 || (kRows == 1 && sizeof(T) == sizeof(Real));
+  constexpr int kAtOnce = kInTurn ? 1 : 2;
   const std::int64_t whole = tile.k.columns / L::kLanes * L::kLanes;
   const Real* const query = panel.queries + first_row * panel.query_stride;
   const std::int64_t ahead = bytes_ahead(tile.k, first_row);
