@@ -19,7 +19,7 @@
 
 namespace attend::cuda {
 
-Capability usable_capability() { return usable_capability_of<Variant<float>>(); }
+template Capability usable_capability<float>();
 
 template void forward(Path, const Problem&, const Variant<float>&, const ForwardTensors<float>&,
                       const HostIntegers&, cudaStream_t);

@@ -64,7 +64,7 @@ class Place<Device::cuda> {
   /// @throws unsupported_error if a forced path can't take it.
   Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
     const Capability device = cuda::capability(current_.device());
-    const Capability usable = cuda::usable_capability();
+    const Capability usable = cuda::usable_capability<float>();
     if (usable == device) return attend::choose(problem, options, device, forced);
     const std::optional<Path> wanted = forced ? forced : PathOverride::current();
     if (wanted && can(*wanted, problem, device) && !can(*wanted, problem, usable))

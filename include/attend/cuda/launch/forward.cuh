@@ -29,6 +29,11 @@ void launch_forward(Path path, const Problem& problem, V variant, const ForwardT
   launch_math(problem, variant, tensors, stream);
 }
 
+template <class Real>
+Capability usable_capability() {
+  return usable_capability_of<Variant<Real>>();
+}
+
 template <class T>
 void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
              const ForwardTensors<T>& tensors, const HostIntegers& on_host, cudaStream_t stream) {

@@ -25,7 +25,9 @@ struct HostIntegers {
 
 /// The capability whose instructions the kernels have on the current device: the device's own, but
 /// no more than what they were compiled for where that is before 8.0 (flash's are empty then).
+/// `Real` is float.
 /// @throws device_error
+template <class Real>
 Capability usable_capability();
 
 /// What to say of it where the device itself could do more.
