@@ -183,7 +183,7 @@ class Attend {
     const Problem problem = checked_problem(q, k, v, device);
     auto variant = variant_of(problem, call, options_.empty_row, mods...);
     const Place<device> place(q.data(), call.stream);
-    const Choice choice = place.choose(problem, options_, call.path);
+    const Choice choice = place.choose(problem, variant, options_, call.path);
     set_outputs(place, problem, variant, tensors);
     Log::instance().choice(place.name(), choice);
 
@@ -243,7 +243,7 @@ class Attend {
     check_dropout(saved.dropout);
     check_incoming(problem, tensors);
     const Place<device> place(q.data(), call.stream);
-    const Choice choice = place.choose(problem, options_, call.path);
+    const Choice choice = place.choose(problem, variant, options_, call.path);
     const GradientOutputs<T, device> written = outputs(place, problem, variant);
     tensors.dq = written.dq.view();
     tensors.dk = written.dk.view();

@@ -15,6 +15,8 @@ struct ChangesScores {
     switch (of.kind) {
       case Score::Kind::softcap:
         return of.cap * tanh(s / of.cap);
+      case Score::Kind::clamp:  // makes a number of NaN
+        return s > -of.cap ? (s < of.cap ? s : Number(of.cap)) : Number(-of.cap);
       case Score::Kind::alibi:
         return s - of.slopes(at.h) * fabsf(static_cast<float>(at.i + 30 - at.j));
       case Score::Kind::relative:

@@ -9,9 +9,9 @@ namespace functors {
 
 /// A change of scores, chosen when the program runs.
 struct Score {
-  enum class Kind { none, softcap, alibi, relative };
+  enum class Kind { none, softcap, clamp, alibi, relative };
   Kind kind = Kind::none;
-  float cap = 1;                             ///< of softcap
+  float cap = 1;                             ///< of softcap and clamp
   attend::View<const float, 1> slopes = {};  ///< (h), of alibi; query i stands at key i + 30
   attend::View<const float, 2> table = {};   ///< of relative
 };

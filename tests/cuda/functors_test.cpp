@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "gpu/runtime/control.hpp"
@@ -111,6 +112,26 @@ struct ChosenFunctors : ::testing::Test {
 
 TEST_F(ChosenFunctors, Softcap) {
   expect_same({.kind = Score::Kind::softcap, .cap = 2}, {}, {.softcap = 2});
+}
+
+// Products on tensor cores in parts are NaN where an operand is infinite, or rounds to that.
+TEST_F(ChosenFunctors, ClampOfInfiniteProducts) {
+  Inputs<float> in{1, 2, 1, 40, 70, 16, 24};
+  in.q(0, 0, 3, 5) = std::numeric_limits<float>::infinity();
+  in.q(0, 1, 20, 0) = -std::numeric_limits<float>::max();
+  in.k(0, 0, 66, 2) = -std::numeric_limits<float>::infinity();
+  const attend::Attend<float> attention;
+  const auto clamp = [](auto s, attend::Index) {
+    return s > -2 ? (s < 2 ? s : decltype(s)(2)) : decltype(s)(-2);
+  };
+  const auto expected = attention.forward(in.q, in.k, in.v, {}, attend::score_mod(clamp));
+  const OnDevice<float, 4> q(in.q), k(in.k), v(in.v);
+  for (const Path path : {Path::math, Path::mem_efficient}) {
+    SCOPED_TRACE(attend::name(path));
+    const auto result =
+        attention.forward(q, k, v, {.path = path}, functors::chosen({Score::Kind::clamp, 2}, {}));
+    expect_near(result.out, expected.out, 1e-5f, "out");
+  }
 }
 
 TEST_F(ChosenFunctors, AlibiWithCapturedSlopesAndCausal) {

@@ -37,9 +37,11 @@ class Place<Device::host> {
   /// As the log calls it.
   std::string name() const { return "host"; }
 
-  /// The path for a problem.
+  /// The path for a problem and a variant of it.
   /// @throws unsupported_error if a forced path can't take it.
-  Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
+  template <class V>
+  Choice choose(const Problem& problem, const V&, const Options& options,
+                std::optional<Path> forced) const {
     return attend::choose(problem, options, {}, forced);
   }
 

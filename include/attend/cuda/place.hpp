@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "../api/place.hpp"
 #include "launch/backward.hpp"
@@ -60,17 +61,21 @@ class Place<Device::cuda> {
   /// As the log calls it.
   std::string name() const { return "cuda:" + std::to_string(current_.device()); }
 
-  /// The path for a problem on this device.
+  /// The path for a problem and a variant of it on this device.
   /// @throws unsupported_error if a forced path can't take it.
-  Choice choose(const Problem& problem, const Options& options, std::optional<Path> forced) const {
+  template <class V>
+  Choice choose(const Problem& problem, const V& variant, const Options& options,
+                std::optional<Path> forced) const {
     const Capability device = cuda::capability(current_.device());
-    const Capability usable = cuda::usable_capability<float>();
+    const Capability usable = usable_capability(variant);
     if (usable == device) return attend::choose(problem, options, device, forced);
     const std::optional<Path> wanted = forced ? forced : PathOverride::current();
-    if (wanted && can(*wanted, problem, device) && !can(*wanted, problem, usable))
+    if (wanted && !can(*wanted, problem, usable)) {
+      std::vector<std::string> reasons = why_not(*wanted, problem, device);
+      reasons.push_back(cuda::compiled_for(usable));
       throw unsupported_error(
-          std::string("path ") + attend::name(*wanted) + " was forced and cannot run",
-          {cuda::compiled_for(usable)});
+          std::string("path ") + attend::name(*wanted) + " was forced and cannot run", reasons);
+    }
     Choice choice = attend::choose(problem, options, usable, forced);
     choice.reason += "; " + cuda::compiled_for(usable);
     return choice;
@@ -139,6 +144,17 @@ class Place<Device::cuda> {
         ".cu file include attend/cuda.cuh, make attend::cuda::functors<T>(...) of them, and "
         "pass these, for tensors of the same element type");
     return kHas;
+  }
+
+  // What the code can do here of the kernels that take a variant: the user's own file may have been
+  // compiled for other devices than the library's.
+  template <class V>
+  static Capability usable_capability(const V& variant) {
+    if constexpr (requires { variant.score_mod.kernels(); }) {
+      return variant.score_mod.kernels().usable_capability();
+    } else {
+      return cuda::usable_capability<float>();
+    }
   }
 
   // Which of a call's integers lie on the host.

@@ -4,6 +4,7 @@
 
 #include "../arch/opaque.cuh"
 #include "../arch/warp.cuh"
+#include "flash_tiling.hpp"
 #include "key_bits.cuh"
 #include "log2_softmax.cuh"
 #include "register_bias.cuh"
@@ -61,7 +62,7 @@ class RegisterScoring {
   /// -inf. Says which are allowed. `within`: position and the user's function allow all of them to
   /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed: their
   /// score is -inf, too, but NaN where their dot product is not finite.
-  __device__ Bits score(Scores& rS, int first, bool within) const {
+  __device__ Bits score(Scores& rS, int first, bool within) {
     if (!kAny && within) return kAll;
     Bits allowed = within ? kAll : seen(first);
     if constexpr (kAny) {
@@ -80,6 +81,10 @@ class RegisterScoring {
   __device__ void look_closely() { closely_ = true; }
   /// Whether keys may be excluded from a tile, of which `bits` are what `score` said.
   __device__ bool may_exclude(Bits bits) const { return bits != kAll || (kAny && variant_.bias); }
+
+  /// Whether an allowed key's score was NaN before the user's function, which may make a number of
+  /// it.
+  __device__ bool user_met_nan() const { return user_met_nan_; }
 
   /// Makes the weights that dropout drops 0. Its factor for the others is left to be done once, at
   /// the end.
@@ -146,7 +151,7 @@ class RegisterScoring {
   }
 
   // Dot products become scores: each part takes in what they are yet to be multiplied by.
-  __device__ void change(Scores& rS, Bits allowed, int first) const {
+  __device__ void change(Scores& rS, Bits allowed, int first) {
     float factor = variant_.scale;
     if (variant_.softcap > 0) cap(rS, factor), factor = 1;
     if (variant_.bias) bias_.add(rS, factor, first), factor = 1;
@@ -156,8 +161,10 @@ class RegisterScoring {
   }
 
   // What the user's function makes of the scores of allowed keys.
-  __device__ void change_by_user(Scores& rS, Bits allowed, int first) const {
+  __device__ void change_by_user(Scores& rS, Bits allowed, int first) {
     const auto change = [&](int r, int c) {
+      if constexpr (Engine::kNotFinite == NotFinite::nan)
+        user_met_nan_ = user_met_nan_ || isnan(rS[r][c]);
       rS[r][c] = variant_.score_mod(rS[r][c], index(r, first, c));
     };
     if (allowed == kAll) return each(change);
@@ -192,6 +199,7 @@ class RegisterScoring {
   RegisterBias<Engine> bias_;
   RegisterDropout<Engine> dropout_;
   bool closely_ = false;
+  bool user_met_nan_ = false;
 };
 
 }  // namespace attend::cuda

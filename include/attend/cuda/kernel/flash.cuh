@@ -119,7 +119,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     bool spoiled = softmax.is_doubtful([&](int r) { return shared.rows.sees(Engine::row(r)); }) ||
                    (any_excluded && has_not_finite<Engine>(rO));
     if constexpr (Engine::kNotFinite == NotFinite::nan)
-      spoiled = spoiled || softmax.has_not_finite() || has_not_finite<Engine>(rO);
+      spoiled = spoiled || softmax.has_not_finite() || has_not_finite<Engine>(rO) ||
+                scoring.user_met_nan();
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 

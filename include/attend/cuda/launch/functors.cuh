@@ -7,6 +7,7 @@
 #include "backward.cuh"
 #include "forward.cuh"
 #include "functors.hpp"
+#include "usable.cuh"
 
 /// @file
 /// The user's own score and mask, compiled into kernels.
@@ -22,6 +23,9 @@ class CompiledFunctors final : public FunctorKernels<T> {
       : score_mod_(score_mod), mask_mod_(mask_mod) {}
 
   std::int64_t parameters() const override { return score_mod_.parameters(); }
+  Capability usable_capability() const override {
+    return usable_capability_of<Variant<RealOf<T>, ScoreMod, MaskMod>>();
+  }
   void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
                const ForwardTensors<T>& tensors, const HostIntegers& on_host,
                cudaStream_t stream) const override {

@@ -20,6 +20,8 @@ class FunctorKernels {
   virtual ~FunctorKernels() = default;
   /// How many parameters the score function has.
   virtual std::int64_t parameters() const = 0;
+  /// As `cuda::usable_capability`, of these kernels.
+  virtual Capability usable_capability() const = 0;
   /// As `cuda::forward`.
   virtual void forward(Path path, const Problem& problem, const Variant<RealOf<T>>& variant,
                        const ForwardTensors<T>& tensors, const HostIntegers& on_host,
