@@ -1,54 +1,45 @@
+// wgmma: D (64 x N, float, in registers) = A (64 x 16) B (16 x N) + D for a warpgroup, four
+// consecutive warps. A product is started by all four, and done when they have waited for it: see
+// PTX manual, "Asynchronous warpgroup level matrix instructions".
 #pragma once
-
-#include <vector>
 
 #include "gpu/machine/products.hpp"
 #include "gpu/ops/numbers.hpp"
+#include "gpu/ops/warp_wide.hpp"
 
-namespace gpu::ops {
+namespace gpu::ops::wgmma {
 
-/// A matrix in shared memory as a product's operand: `outer` is M or N, the other dimension is K.
-enum class Major : u8 { k, outer };
+/// Instruction::flags.
+enum Flag : u8 { kBf16 = 1, kRegistersA = 2, kOuterA = 4, kOuterB = 8, kNegative = 16 };
 
-/// The 64-bit shared-memory matrix descriptor (PTX manual, "Matrix descriptor format").
-struct Descriptor {
-  explicit Descriptor(u64 bits);
-
-  u32 start;    ///< shared address
-  u32 leading;  ///< byte offsets
-  u32 stride;
-  u32 base;
-  u32 swizzle;    ///< bytes of a row that are permuted: 0, 32, 64, 128
-  bool is_clean;  ///< the bits without a meaning are 0
-
-  /// Shared addresses of the 16-byte pieces, in the order that elements_of() wants.
-  std::vector<u32> pieces(u32 outer, Major major) const;
-};
-
-/// 16-bit elements of pieces to floats: element (outer i, k) goes to
-/// out[i * outer_step + k * k_step]. `values`: 8 per piece.
-void place_elements(const float* values, u32 outer, Major major, float* out, u32 outer_step,
-                    u32 k_step);
-/// Calls visit(i) for the outer index of each element.
-template <class Visit>
-void each_outer(u32 outer, Major major, Visit visit) {
-  const u32 pieces = outer * 2;
-  for (u32 p = 0; p < pieces; ++p) {
-    for (u32 e = 0; e < 8; ++e) visit(p * 8 + e, major == Major::k ? p / 2 : p / 16 * 8 + e);
+/// Sources: the accumulators, A (a descriptor or four registers), the descriptor of B, scale-d.
+struct Operands {
+  explicit Operands(const Instruction& in)
+      : columns(in.extra), accumulators(in.dst_count), a(accumulators) {
+    b = a + ((in.flags & kRegistersA) != 0 ? 4 : 1);
+    scale = b + 1;
   }
-}
-
-/// Floats of 16-bit elements.
-void to_floats(const u16* from, u32 count, bool bf16, float* to);
-
-/// In which order the 16 products of an element are added: hardware doesn't say.
-struct AddingOrder {
-  u8 at[16];
-  bool products_first;  ///< then the accumulator
+  u32 columns;
+  int accumulators, a, b, scale;
 };
-AddingOrder adding_order(u64 seed, bool perturb);
 
-/// c (16 x columns) += a (16 x 16) b (16 x columns).
-void multiply_add(const float* a, const float* b, float* c, u32 columns, const AddingOrder& order);
+// What a program must not do.
 
-}  // namespace gpu::ops
+/// In a called function registers in flight would outlive their frame.
+bool in_kernel(Warp& w);
+/// A warp may start a product: descriptors are the same in all lanes, registers are free and
+/// fenced.
+bool is_sound(Warp& w, const Instruction& in, const Operands& o);
+/// The instruction at a site, for reports.
+std::string place_of(const Instruction& in, u32 site);
+
+// A product's life.
+
+/// The registers of the warp go out of its hands.
+StartedProduct take_registers(Warp& w, const Instruction& in, const Operands& o, Product& p);
+/// All four warps are there.
+void start(Warp& w, Product& p);
+/// The warp's part of a product is done.
+void finish(Warp& w, StartedProduct& s);
+
+}  // namespace gpu::ops::wgmma

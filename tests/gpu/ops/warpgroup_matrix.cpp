@@ -1,9 +1,10 @@
 // Operands of a warpgroup's product in shared memory, and its arithmetic.
+#include "gpu/ops/warpgroup_matrix.hpp"
+
 #include <cstring>
 
 #include "gpu/machine/random.hpp"
 #include "gpu/ops/arithmetic.hpp"
-#include "gpu/ops/warpgroup.hpp"
 
 namespace gpu::ops {
 namespace {

@@ -1,0 +1,245 @@
+// A product of a warpgroup: it takes the warps' registers, reads shared memory and adds.
+#include <algorithm>
+#include <cstring>
+
+#include "gpu/ops/access.hpp"
+#include "gpu/ops/warpgroup.hpp"
+#include "gpu/ops/warpgroup_matrix.hpp"
+
+namespace gpu::ops::wgmma {
+namespace {
+
+constexpr u32 kRows = 16;  // of D, per warp
+
+Major major_a(const Instruction& in) { return (in.flags & kOuterA) != 0 ? Major::outer : Major::k; }
+Major major_b(const Instruction& in) { return (in.flags & kOuterB) != 0 ? Major::outer : Major::k; }
+
+/// Where element `i` of a lane's accumulators lies in the 16 rows of its warp (PTX manual,
+/// "Register fragments and shared memory matrix layouts" of wgmma: Figure "WGMMA .m64nNk16 D").
+u32 place_in_d(u32 i, u32 lane, u32 columns) {
+  const u32 row = lane / 4 + i / 2 % 2 * 8;
+  return row * columns + i / 4 * 8 + lane % 4 * 2 + i % 2;
+}
+
+/// The warp's accumulators go out of its hands.
+std::shared_ptr<Accumulators> take_accumulators(Warp& w, const Instruction& in, const Operands& o,
+                                                bool accumulates) {
+  std::shared_ptr<Accumulators> acc = w.held[in.src[0].unit].accumulators;
+  const auto count = static_cast<u32>(o.accumulators);
+  if (acc != nullptr && acc->names.size() == count) return acc;
+  auto taken = std::make_shared<Accumulators>();
+  taken->columns = o.columns;
+  taken->values.resize(std::size_t{kRows} * o.columns);
+  if (acc != nullptr) {
+    // copies made in flight keep the values up to here
+    const auto is_mine = [&](const auto& name) { return in.src[name.first].unit == name.second; };
+    std::erase_if(acc->names, is_mine);
+    if (accumulates) taken->before = acc;
+  }
+  for (u32 i = 0; i < count; ++i) {
+    const Ref r = in.src[i];
+    if (acc == nullptr && accumulates) {
+      const u32* words = w.words(r);
+      for (u32 lane = 0; lane < 32; ++lane) {
+        taken->values[place_in_d(i, lane, o.columns)] = std::bit_cast<float>(words[lane]);
+      }
+      for (u32 set = w.undefined(r); set != 0; set &= set - 1) {
+        if (taken->doubts.empty()) taken->doubts.resize(taken->values.size());
+        taken->doubts[place_in_d(i, static_cast<u32>(std::countr_zero(set)), o.columns)] = 1;
+      }
+    }
+    HeldRegister& h = w.held[r.unit];
+    h.accumulators = taken;
+    h.element = i;
+    h.columns = o.columns;
+    taken->names.emplace_back(i, r.unit);
+    w.undefine(r, ~0u);
+  }
+  return taken;
+}
+
+/// A's fragment as that of mma.m16n8k16.
+void take_a(Warp& w, const Instruction& in, const Operands& o, Product& p) {
+  const u32 first = w.index % 4 * kRows;
+  const bool bf16 = (in.flags & kBf16) != 0;
+  for (u32 r = 0; r < 4; ++r) {
+    const Ref ref = in.src[o.a + static_cast<int>(r)];
+    std::array<u16, 64> halves;
+    std::array<float, 64> values;
+    std::memcpy(halves.data(), w.words(ref), sizeof halves);
+    to_floats(halves.data(), 64, bf16, values.data());
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const u32 row = first + lane / 4 + r % 2 * 8;
+      const u32 k = lane % 4 * 2 + r / 2 * 8;
+      p.a[row * 16 + k] = values[2 * lane];
+      p.a[row * 16 + k + 1] = values[2 * lane + 1];
+      if (w.undefined_bits(ref, lane) != 0) p.undefined_rows |= u64{1} << row;
+    }
+  }
+}
+
+/// The pieces' offsets in shared memory, if all of them are there.
+bool place_operand(Warp& w, u64 bits, u32 outer, Major major, const char* what,
+                   std::vector<u32>& places) {
+  const Descriptor d(bits);
+  if (!d.is_clean || d.base != 0) {
+    w.fail(d.is_clean ? Fault::unsupported : Fault::misaligned, w.active,
+           std::string("the descriptor of ") + what +
+               (d.is_clean ? " has a base offset; tiles must start where their pattern does"
+                           : " has bits outside its fields"));
+    return false;
+  }
+  std::vector<u32> pieces = d.pieces(outer, major);
+  const Block& block = w.block;
+  for (u32& piece : pieces) {
+    const u32 offset = piece - kSharedBase;
+    const bool in_gap =
+        offset >= block.static_shared && offset < block.dynamic_shared - kSharedBase;
+    if (piece < kSharedBase || offset + 16 > block.shared_bytes || in_gap) {
+      w.fail(Fault::out_of_bounds, w.active,
+             std::string("the descriptor of ") + what + " leads to 16 bytes at shared address " +
+                 std::to_string(piece) + "; the block's " + std::to_string(block.shared_bytes) +
+                 " bytes lie from " + std::to_string(kSharedBase) + " to " +
+                 std::to_string(kSharedBase + block.shared_bytes));
+      return false;
+    }
+    piece = offset;
+  }
+  places = std::move(pieces);
+  return true;
+}
+
+/// Reads an operand: floats, and which outer indices have undefined elements.
+template <class Note>
+void read_operand(const Block& block, const std::vector<u32>& places, u32 outer, Major major,
+                  bool bf16, float* out, u32 outer_step, u32 k_step, Note note) {
+  std::vector<u16> raw(places.size() * 8), defined(places.size() * 8);
+  u16 all = 0xFFFF;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::memcpy(&raw[i * 8], block.shared.data() + places[i], 16);
+    std::memcpy(&defined[i * 8], block.shared_defined.data() + places[i], 16);
+  }
+  for (const u16 d : defined) all &= d;
+  std::vector<float> values(raw.size());
+  to_floats(raw.data(), static_cast<u32>(raw.size()), bf16, values.data());
+  place_elements(values.data(), outer, major, out, outer_step, k_step);
+  if (all == 0xFFFF) return;
+  each_outer(outer, major, [&](u32 i, u32 index) {
+    if (defined[i] != 0xFFFF) note(index);
+  });
+}
+
+void read_operands(const Block& block, Product& p) {
+  if (p.taken) return;
+  p.taken = true;
+  const Instruction& in = *p.in;
+  const bool bf16 = (in.flags & kBf16) != 0;
+  if (!p.sound) {
+    p.undefined_rows = ~u64{0};
+    return;
+  }
+  if (!p.places_a.empty()) {
+    read_operand(block, p.places_a, 64, major_a(in), bf16, p.a.data(), 16, 1,
+                 [&](u32 row) { p.undefined_rows |= u64{1} << row; });
+  }
+  read_operand(block, p.places_b, p.columns, major_b(in), bf16, p.b.data(), 1, p.columns,
+               [&](u32 column) { p.undefined_columns.set(column); });
+  if ((in.flags & kNegative) != 0) {
+    for (float& a : p.a) a = -a;
+  }
+}
+
+/// The registers get the values.
+void land(Warp& w, Accumulators& acc) {
+  for (const auto& [element, unit] : acc.names) {
+    Ref r;
+    r.unit = unit;
+    u32* words = w.words(r);
+    w.set_defined(r, ~0u);
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const u32 at = place_in_d(element, lane, acc.columns);
+      const float value = acc.values[at];
+      words[lane] = value != value ? kNan32 : std::bit_cast<u32>(value);
+      if (!acc.doubts.empty() && acc.doubts[at] != 0) w.set_undefined(r, lane, 0xFFFFFFFFu);
+    }
+    w.held[unit].accumulators = nullptr;
+    w.held[unit].is_result = true;
+  }
+  acc.names.clear();
+}
+
+}  // namespace
+
+StartedProduct take_registers(Warp& w, const Instruction& in, const Operands& o, Product& p) {
+  StartedProduct started;
+  if ((in.flags & kRegistersA) != 0) {
+    take_a(w, in, o, p);
+    for (int i = 0; i < 4; ++i) {
+      HeldRegister& h = w.held[in.src[o.a + i].unit];
+      ++h.readers;
+      h.by = w.site();
+      started.registers_a.push_back(in.src[o.a + i].unit);
+    }
+  }
+  started.accumulators = take_accumulators(w, in, o, p.accumulates);
+  started.accumulators->site = w.site();
+  ++started.accumulators->pending;
+  for (int i = 0; i < o.accumulators; ++i) w.held[in.src[i].unit].produced = w.fences + 1;
+  return started;
+}
+
+void start(Warp& w, Product& p) {
+  Block& block = w.block;
+  const Instruction& in = *p.in;
+  const u32 first = w.index / 4 * 4;
+  if (p.sound && (in.flags & kRegistersA) == 0) {
+    p.sound = place_operand(w, p.descriptor_a, 64, major_a(in), "A", p.places_a);
+  }
+  p.sound = p.sound && place_operand(w, p.descriptor_b, p.columns, major_b(in), "B", p.places_b);
+  if (!p.sound) p.places_a.clear();
+  for (const auto* places : {&p.places_a, &p.places_b}) {
+    report_race(w, 0, block.races.begin_read(first, p.site, *places));
+  }
+  const CopyTiming timing = w.worker().launch.options.copies;
+  const bool early =
+      timing == CopyTiming::by_seed ? (block.random.next() & 1) != 0 : timing == CopyTiming::early;
+  if (early) read_operands(block, p);
+  for (u32 i = first; i < first + 4; ++i) {
+    if (i != w.index) block.warps[i]->release(~0u);
+  }
+}
+
+void finish(Warp& w, StartedProduct& s) {
+  Product& p = *s.product;
+  read_operands(w.block, p);
+  for (const auto* places : {&p.places_a, &p.places_b}) {
+    w.block.races.end_read(w.index, p.site, *places);
+  }
+  for (const u32 unit : s.registers_a) --w.held[unit].readers;
+  if (s.accumulators == nullptr) return;
+  Accumulators& acc = *s.accumulators;
+  if (!p.accumulates) {
+    std::fill(acc.values.begin(), acc.values.end(), 0.0f);
+    acc.doubts.clear();
+  } else if (acc.before != nullptr) {
+    acc.values = acc.before->values;
+    acc.doubts = acc.before->doubts;
+  }
+  acc.before = nullptr;
+  const u32 first = w.index % 4 * kRows;
+  const auto& options = w.worker().launch.options;
+  multiply_add(p.a.data() + first * 16, p.b.data(), acc.values.data(), acc.columns,
+               adding_order(w.worker().seed(), options.perturb));
+  const u64 rows = p.undefined_rows >> first & 0xFFFF;
+  if (rows != 0 || p.undefined_columns.any()) {
+    acc.doubts.resize(acc.values.size());
+    for (u32 i = 0; i < acc.doubts.size(); ++i) {
+      if ((rows >> i / acc.columns & 1) != 0 || p.undefined_columns[i % acc.columns]) {
+        acc.doubts[i] = 1;
+      }
+    }
+  }
+  if (--acc.pending == 0) land(w, acc);
+}
+
+}  // namespace gpu::ops::wgmma
