@@ -19,7 +19,7 @@ class Mutants : public testing::TestWithParam<Mutant> {};
 
 TEST_P(Mutants, AreCaught) {
   const Mutant& mutant = GetParam();
-  const Program* program = find_program(mutant.program);
+  const Program* program = find_program(mutant.kernel.program);
   ASSERT_NE(program, nullptr);
   Emulation emulation;
   if (emulation.control() == nullptr) GTEST_SKIP() << "a real GPU takes no patched PTX from us";
