@@ -1,43 +1,29 @@
 // Bugs planted in the kernels on warpgroups: each must be found, by the machine or by the result.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cmath>
 
 #include "cuda/planted.hpp"
+#include "cuda/tensors.hpp"
 
+namespace planted {
 namespace {
 
+using device::close;
+using device::random;
 using Half = Eigen::half;
 using Half4 = attend::Tensor<Half, 4>;
 using There4 = attend::cuda::Tensor<Half, 4>;
 
 constexpr gpu::Capability kHopper{9, 0};
 
-Half4 random(int b, int h, int n, int d) {
-  Half4 tensor(b, h, n, d);
-  tensor.setRandom();
-  return tensor;
-}
-
-// NaN where the other is NaN, infinite where it is, else close.
-template <class A, class B>
-bool close(const A& a, const B& b, float tolerance) {
-  if (a.size() != b.size()) return false;
-  for (Eigen::Index n = 0; n < a.size(); ++n) {
-    const float x = float(a.data()[n]), y = float(b.data()[n]);
-    if (x != y && !(std::isnan(x) && std::isnan(y)) && !(std::abs(x - y) < tolerance)) return false;
-  }
-  return true;
-}
-
 // Dot products as scores. Tiles of keys go twice around the ring, and the last query alone sees a
 // NaN, so that its tile is computed closely too.
 bool products_are_right() {
-  static const Half4 q = random(1, 1, 300, 40), k = random(1, 1, 420, 40), v = [] {
-    Half4 values = random(1, 1, 420, 48);
+  static const Half4 q = random<Half>(1, 1, 300, 40), k = random<Half>(1, 1, 420, 40), v = [] {
+    Half4 values = random<Half>(1, 1, 420, 48);
     values(0, 0, 419, 3) = Half(NAN);
     return values;
   }();
@@ -52,7 +38,8 @@ bool products_are_right() {
 
 // More tiles of queries than there are multiprocessors for: a block has three of them.
 bool turns_are_right() {
-  static const Half4 q = random(1, 300, 1, 8), k = random(1, 300, 3, 8), v = random(1, 300, 3, 8);
+  static const Half4 q = random<Half>(1, 300, 1, 8), k = random<Half>(1, 300, 3, 8),
+                     v = random<Half>(1, 300, 3, 8);
   static const attend::Attend<Half> attention{{.flash = true}};
   static const auto expected = attention.forward(q, k, v).out;
   const auto out =
@@ -62,8 +49,8 @@ bool turns_are_right() {
 
 // Gradients of plain attention, of more than two tiles of queries and of keys.
 bool gradients_are_right() {
-  static const Half4 q = random(1, 2, 200, 40), k = random(1, 2, 330, 40),
-                     v = random(1, 2, 330, 48), grad_out = random(1, 2, 200, 48);
+  static const Half4 q = random<Half>(1, 2, 200, 40), k = random<Half>(1, 2, 330, 40),
+                     v = random<Half>(1, 2, 330, 48), grad_out = random<Half>(1, 2, 200, 48);
   static const attend::Attend<Half> attention{{.flash = true}};
   static const auto forward = attention.forward(q, k, v);
   static const auto expected = attention.backward(grad_out, forward, q, k, v);
@@ -71,26 +58,19 @@ bool gradients_are_right() {
   const attend::cuda::Tensor<float, 3> lse(forward.lse);
   const auto g = attention.backward(There4(grad_out), {forward, out, lse}, There4(q), There4(k),
                                     There4(v), {.path = attend::Path::flash});
-  const auto near = [](const Half4& a, const Half4& b) {
-    float greatest = 0;
-    for (Eigen::Index n = 0; n < b.size(); ++n)
-      greatest = std::max(greatest, std::abs(float(b.data()[n])));
-    return close(a, b, 5e-3f * greatest);
+  const auto near = [](const There4& a, const Half4& b) {
+    return device::close_for_scale(a.host(), b, 5e-3f);
   };
-  return near(g.dq.host(), expected.dq) && near(g.dk.host(), expected.dk) &&
-         near(g.dv.host(), expected.dv);
+  return near(g.dq, expected.dq) && near(g.dk, expected.dk) && near(g.dv, expected.dv);
 }
 
-using planted::Mutant;
-class WarpgroupMutants : public planted::Mutants {};
-class TurnMutants : public planted::Mutants {};
-class WarpgroupGradientMutants : public planted::Mutants {};
+class WarpgroupMutants : public Mutants {};
+class TurnMutants : public Mutants {};
+class WarpgroupGradientMutants : public Mutants {};
 
 TEST_P(WarpgroupMutants, AreCaught) { expect_caught(products_are_right, kHopper); }
 TEST_P(TurnMutants, AreCaught) { expect_caught(turns_are_right, kHopper); }
 TEST_P(WarpgroupGradientMutants, AreCaught) { expect_caught(gradients_are_right, kHopper); }
-
-std::string name_of(const ::testing::TestParamInfo<Mutant>& info) { return info.param.name; }
 
 constexpr const char* kForward = "flash_warpgroup.*3F16ELi64E.*FlashScoresE0E.*9NoMaskModE";
 constexpr const char* kKeys = "warpgroup_key_gradients.*3F16ELi64E.*FlashScoresE0E.*9NoMaskModE";
@@ -100,9 +80,7 @@ constexpr const char* kInit = "(mbarrier\\.init[^,]*), %r\\d+;";
 constexpr const char* kArrived =
     "\\{\\.reg \\.pred done; mbarrier\\.try_wait[^}]*selp\\.u32 (%r\\d+), 1, 0, done;\\}";
 constexpr const char* kArrive = "\\{[^}]*mbarrier\\.arrive[^}]*\\}";
-constexpr const char* kBarrier = "bar\\.sync[^;]*;";
 constexpr const char* kComputeBarrier = "barrier\\.cta\\.sync\\.aligned 1[^;]*;";
-constexpr const char* kLanded = "cp\\.async\\.wait_group [^;]*;";
 constexpr const char* kProxy = "fence\\.proxy\\.async[^;]*;";
 constexpr const char* kDone = "wgmma\\.wait_group[^;]*;";
 constexpr const char* kFence = "wgmma\\.fence[^;]*;";
@@ -129,14 +107,14 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"scores_of_no_group", kForward, kGroup, 0, ""},
         Mutant{"outputs_of_no_group", kForward, kGroup, 5, ""},
         Mutant{"score_left_out", kForward, kProduct, 1, ""},
-        Mutant{"keys_landed_too_little", kForward, kLanded, 17, "cp.async.wait_group 4;"},
+        Mutant{"keys_landed_too_little", kForward, kWait, 17, "cp.async.wait_group 4;"},
         Mutant{"keys_not_for_products", kForward, kProxy, 5, ""},
         Mutant{"queries_still_read", kForward, kComputeBarrier, 0, ""},
         Mutant{"not_computed_again", kForward, "atom\\.shared\\.or[^;]*;", 0, ""},
         Mutant{"rows_anew_barrier", kForward, kComputeBarrier, 4, ""},
         Mutant{"tiles_anew_barrier", kForward, kComputeBarrier, 5, ""},
         Mutant{"tiles_anew_not_for_products", kForward, kProxy, 0, ""},
-        Mutant{"tiles_anew_not_landed", kForward, kLanded, 0, ""}),
+        Mutant{"tiles_anew_not_landed", kForward, kWait, 0, ""}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(Warpgroups, TurnMutants,
@@ -152,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Mutant{"keys_rows_barrier", kKeys, kBarrier, 0, ""},
         Mutant{"keys_tiles_barrier", kKeys, kBarrier, 1, ""},
-        Mutant{"keys_landed_too_little", kKeys, kLanded, 1, "cp.async.wait_group 2;"},
+        Mutant{"keys_landed_too_little", kKeys, kWait, 1, "cp.async.wait_group 2;"},
         Mutant{"keys_not_for_products", kKeys, kProxy, 1, ""},
         Mutant{"keys_scores_not_done", kKeys, kDone, 1, "wgmma.wait_group.sync.aligned 2;"},
         Mutant{"keys_dots_not_done", kKeys, kDone, 3, "wgmma.wait_group.sync.aligned 3;"},
@@ -161,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_product_left_out", kKeys, kProduct, 2, ""},
         Mutant{"query_rows_barrier", kQuery, kBarrier, 0, ""},
         Mutant{"query_tiles_barrier", kQuery, kBarrier, 2, ""},
-        Mutant{"query_landed_too_little", kQuery, kLanded, 1, "cp.async.wait_group 2;"},
+        Mutant{"query_landed_too_little", kQuery, kWait, 1, "cp.async.wait_group 2;"},
         Mutant{"query_not_for_products", kQuery, kProxy, 1, ""},
         Mutant{"query_scores_not_done", kQuery, kDone, 1, "wgmma.wait_group.sync.aligned 3;"},
         Mutant{"query_sums_not_done", kQuery, kDone, 4, ""},
@@ -170,9 +148,10 @@ INSTANTIATE_TEST_SUITE_P(
     name_of);
 
 TEST(NoWarpgroupMutant, IsRight) {
-  EXPECT_TRUE(planted::right_without_mutant(products_are_right, kHopper));
-  EXPECT_TRUE(planted::right_without_mutant(turns_are_right, kHopper));
-  EXPECT_TRUE(planted::right_without_mutant(gradients_are_right, kHopper));
+  EXPECT_TRUE(right_without_mutant(products_are_right, kHopper));
+  EXPECT_TRUE(right_without_mutant(turns_are_right, kHopper));
+  EXPECT_TRUE(right_without_mutant(gradients_are_right, kHopper));
 }
 
 }  // namespace
+}  // namespace planted
