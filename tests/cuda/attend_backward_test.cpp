@@ -6,24 +6,19 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 
+#include "cuda/tensors.hpp"
 #include "gpu/runtime/control.hpp"
 
 namespace {
 
 using attend::Causal;
 using attend::Path;
+using device::random;
 using ::testing::HasSubstr;
 template <int Rank>
 using Host = attend::Tensor<float, Rank>;
 template <int Rank>
 using OnDevice = attend::cuda::Tensor<float, Rank>;
-
-template <class... Sizes>
-auto random(Sizes... sizes) {
-  Host<sizeof...(Sizes)> tensor(sizes...);
-  tensor.setRandom();
-  return tensor;
-}
 
 // The greatest difference; infinite where extents differ, NaN where a number is.
 template <int Rank>
@@ -40,10 +35,11 @@ float difference(const OnDevice<Rank>& a, const Host<Rank>& b) {
 }
 
 struct DeviceBackward : ::testing::Test {
-  const Host<4> q = random(2, 4, 9, 16), k = random(2, 2, 21, 16), v = random(2, 2, 21, 8),
-                grad_out = random(2, 4, 9, 8), bias = random(1, 4, 1, 21);
-  const Host<3> grad_lse = random(2, 4, 9);
-  const Host<1> sink = random(4);
+  const Host<4> q = random<float>(2, 4, 9, 16), k = random<float>(2, 2, 21, 16),
+                v = random<float>(2, 2, 21, 8), grad_out = random<float>(2, 4, 9, 8),
+                bias = random<float>(1, 4, 1, 21);
+  const Host<3> grad_lse = random<float>(2, 4, 9);
+  const Host<1> sink = random<float>(4);
   const OnDevice<4> there_q{q}, there_k{k}, there_v{v}, there_grad_out{grad_out}, there_bias{bias};
   const OnDevice<3> there_grad_lse{grad_lse};
   const OnDevice<1> there_sink{sink};
@@ -141,8 +137,8 @@ TEST(DeviceGradients, AreTheSameBitForBitEachTime) {
   host.setRandom();
   {
     const attend::cuda::Tensor<Half, 4> q(host), k(host), v(host), grad_out(host);
-    const OnDevice<4> bias(random(1, 2, 1, 90));
-    const OnDevice<1> sink(random(2));
+    const OnDevice<4> bias(random<float>(1, 2, 1, 90));
+    const OnDevice<1> sink(random<float>(2));
     const attend::Attend<Half> attention{{.dropout = 0.3, .flash = true}};
     for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
       if (path == Path::flash && attend::cuda::capability(0) < attend::kCapabilityA100) continue;

@@ -8,22 +8,18 @@
 #include <type_traits>
 #include <vector>
 
+#include "cuda/tensors.hpp"
 #include "gpu/runtime/control.hpp"
 
 namespace {
 
 using attend::Causal;
 using attend::Path;
+using device::random;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Tensor4 = attend::Tensor<float, 4>;
 using Device4 = attend::cuda::Tensor<float, 4>;
-
-Tensor4 random(int b, int h, int n, int d) {
-  Tensor4 tensor(b, h, n, d);
-  tensor.setRandom();
-  return tensor;
-}
 
 float difference(const Tensor4& a, const Tensor4& b) {
   EXPECT_EQ(a.dimensions(), b.dimensions());
@@ -38,7 +34,8 @@ float difference(const Tensor4& a, const Tensor4& b) {
 const attend::Options kFlash{.dropout = 0.2, .flash = true, .seed = 7};
 
 struct Device : ::testing::Test {
-  const Tensor4 q = random(2, 4, 9, 16), k = random(2, 2, 21, 16), v = random(2, 2, 21, 8);
+  const Tensor4 q = random<float>(2, 4, 9, 16), k = random<float>(2, 2, 21, 16),
+                v = random<float>(2, 2, 21, 8);
   const Device4 dq{q}, dk{k}, dv{v};
   const attend::Attend<float> host{kFlash}, attention{kFlash};
 };
@@ -238,7 +235,7 @@ TEST_F(Device, OutOfMemoryIsAnErrorAndNoMore) {
 }
 
 TEST(DeviceTensor, CopiesBothWays) {
-  const Tensor4 row_major = random(2, 3, 4, 5);
+  const Tensor4 row_major = random<float>(2, 3, 4, 5);
   EXPECT_EQ(difference(Device4(row_major).host(), row_major), 0);
   Eigen::Tensor<float, 4> column_major(5, 4, 3, 2);
   column_major.setRandom();

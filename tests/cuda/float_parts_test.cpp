@@ -6,17 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/tensors.hpp"
+
 namespace {
 
+using device::random;
 using Float4 = attend::Tensor<float, 4>;
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 constexpr float kGreatest = std::numeric_limits<float>::max();
-
-Float4 random(int b, int h, int n, int d) {
-  Float4 tensor(b, h, n, d);
-  tensor.setRandom();
-  return tensor;
-}
 
 void expect_same(const Float4& q, const Float4& k, const Float4& v, attend::EmptyRow empty_row,
                  attend::Call<float> call) {
@@ -35,7 +32,8 @@ void expect_same(const Float4& q, const Float4& k, const Float4& v, attend::Empt
 }
 
 TEST(FloatParts, Values) {
-  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 100, 64), v = random(1, 1, 100, 64);
+  Float4 q = random<float>(1, 1, 40, 64), k = random<float>(1, 1, 100, 64),
+         v = random<float>(1, 1, 100, 64);
   v(0, 0, 3, 5) = kInfinite, v(0, 0, 40, 6) = -kInfinite, v(0, 0, 41, 6) = kInfinite;
   v(0, 0, 70, 7) = kGreatest, v(0, 0, 99, 8) = NAN;
   expect_same(q, k, v, attend::EmptyRow::zero, {});
@@ -44,7 +42,8 @@ TEST(FloatParts, Values) {
 
 // A score of -inf weighs nothing; of +inf it makes its row NaN.
 TEST(FloatParts, Keys) {
-  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 100, 64), v = random(1, 1, 100, 64);
+  Float4 q = random<float>(1, 1, 40, 64), k = random<float>(1, 1, 100, 64),
+         v = random<float>(1, 1, 100, 64);
   k(0, 0, 3, 5) = -kInfinite, k(0, 0, 40, 6) = -kGreatest;
   expect_same(q, k, v, attend::EmptyRow::zero, {});
   q(0, 0, 7, 5) = -1, q(0, 0, 8, 5) = 0, q(0, 0, 9, 5) = 1;
@@ -52,7 +51,8 @@ TEST(FloatParts, Keys) {
 }
 
 TEST(FloatParts, MeansOfRowsWithoutKeys) {
-  Float4 q = random(1, 1, 40, 64), k = random(1, 1, 20, 64), v = random(1, 1, 20, 64);
+  Float4 q = random<float>(1, 1, 40, 64), k = random<float>(1, 1, 20, 64),
+         v = random<float>(1, 1, 20, 64);
   v(0, 0, 3, 5) = kInfinite, v(0, 0, 12, 7) = kGreatest;
   expect_same(q, k, v, attend::EmptyRow::uniform, {.causal = attend::Causal::bottom_right});
 }
