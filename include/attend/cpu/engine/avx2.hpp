@@ -43,6 +43,10 @@ struct Layer {
   static ATTEND_INLINE Vector zero() { return _mm256_setzero_ps(); }
   static ATTEND_INLINE Vector set1(Real x) { return _mm256_set1_ps(x); }
   static ATTEND_INLINE Vector load(const float* from) { return _mm256_loadu_ps(from); }
+  /// To a register, whatever it is used for; a compiler would have every use of it read memory.
+  static ATTEND_INLINE Vector load_once(const float* from) {
+    return _mm256_castsi256_ps(_mm256_lddqu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
   static ATTEND_INLINE Vector load(const Eigen::half* from) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   }
