@@ -87,7 +87,7 @@ struct FlashEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warp> {
         std::uint32_t b[4];
         values.read(b, n, k);
 #pragma unroll
-        for (int m = 0; m < kBands; ++m) add_product(rO, m, 4 * n, rP.at[k][m], b);
+        for (int m = 0; m < kBands; ++m) add_product(rO, m, 4 * n, rP.at[m][k], b);
       }
   }
 

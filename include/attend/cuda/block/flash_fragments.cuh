@@ -39,13 +39,13 @@ struct FlashFragments : FlashPart<T, HeadDim, scores, unit> {
   /// Weights as left operands: of 16 rows and 16 keys a register is what a thread's scores of a row
   /// are, two neighbours each.
   struct Weights {
-    std::uint32_t at[kTileColumns / 16][kBands][4];
+    std::uint32_t at[kBands][kTileColumns / 16][4];
   };
   /// Rounds weights to elements.
   static __device__ Weights weights(const Scores& rP) {
     Weights rounded;
     each_weight([&](int k, int m, int x, int r, int c) {
-      rounded.at[k][m][x] = opaque(packed(rP[r][c], rP[r][c + 1], T{}));
+      rounded.at[m][k][x] = opaque(packed(rP[r][c], rP[r][c + 1], T{}));
     });
     return rounded;
   }
@@ -65,7 +65,7 @@ struct FlashFragments : FlashPart<T, HeadDim, scores, unit> {
         const std::uint32_t excluded = packed(kExcluded<Real>, kExcluded<Real>, T{});
         const std::uint32_t kept =
             (allowed(r, c) ? 0xffffu : 0) | (allowed(r, c + 1) ? ~0xffffu : 0);
-        *reinterpret_cast<std::uint32_t*>(two) = (rP.at[k][m][x] & kept) | (excluded & ~kept);
+        *reinterpret_cast<std::uint32_t*>(two) = (rP.at[m][k][x] & kept) | (excluded & ~kept);
       });
       __syncwarp();
 #pragma unroll 1

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "../arch/barrier.cuh"
 #include "../arch/cp_async.cuh"
 #include "../arch/mbarrier.cuh"
+#include "../arch/warp.cuh"
 #include "../arch/wgmma.cuh"
 #include "../tile/async_copy.cuh"
 #include "key_value_ring.cuh"

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/warp.cuh"
 #include "query_tile.cuh"
 
 /// @file

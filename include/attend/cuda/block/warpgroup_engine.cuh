@@ -1,11 +1,8 @@
 #pragma once
 
-#include <cstdint>
-
 #include "../arch/compiled.cuh"
-#include "../arch/opaque.cuh"
-#include "../arch/wgmma.cuh"
 #include "flash_fragments.cuh"
+#include "warpgroup_product.cuh"
 
 /// @file
 /// The products of the flash kernel on warpgroups: four warps' rows against a tile of keys or
@@ -18,7 +15,7 @@ namespace attend::cuda {
 template <class T, int HeadDim, FlashScores scores>
 struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup> {
   using Fragments = FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup>;
-  using Fragments::kSteps, Fragments::kTileColumns, Fragments::kWidth, Fragments::kRows;
+  using Fragments::kRows;
   using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,
       typename Fragments::Tile, typename Fragments::Weights;
   static constexpr Compiled kCompiled = Compiled::with_wgmma;
@@ -35,75 +32,22 @@ struct WarpgroupEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warpgro
 
   /// Begins rS = Q K^T, as a group.
   static __device__ void begin_dot_products(Scores& rS, const QueryRows& sQ, const Tile& sK) {
-    constexpr std::uint32_t kGroupRows = 64, kGroup = 4 * kWarp;
-    const std::uint32_t first = threadIdx.x / kGroup * kGroupRows;
-    const std::uint64_t q = operand(sQ, first), k = operand(sK, 0);
-    wgmma_fence();
-#pragma unroll
-    for (int n = 0; n < kSteps; ++n)
-      wgmma<kTileColumns>(rS, q + along<QueryRows>(n), k + along<Tile>(n), n > 0);
-    wgmma_commit_group();
+    const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroup;
+    cuda::begin_dot_products(rS, sQ, warpgroup * kWarpgroupRows, sK);
   }
-
   /// Begins rO += P V, as a group.
   static __device__ void begin_products(Output& rO, const Weights& rP, const Tile& sV) {
-    const std::uint64_t v = operand(sV, 0);
-    wgmma_fence();
-#pragma unroll
-    for (int k = 0; k < kTileColumns / 16; ++k)
-      wgmma<kWidth>(rO, rP.at[k][0], v + std::uint64_t{k * 16 * Tile::kRowBytes / 16});
-    wgmma_commit_group();
+    begin_weighted_sums(rO, rP.at[0], sV, 0);
   }
-
   /// Waits until all groups but the `Pending` latest are done, one of which had results in `x`.
   template <int Pending, int Columns>
   static __device__ void wait(float (&x)[kRows][Columns]) {
-    wgmma_wait_group<Pending>();
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-#pragma unroll
-      for (int c = 0; c < Columns; ++c) x[r][c] = opaque(x[r][c]);  // read after the wait
+    wait_for_products<Pending>(x);
   }
-
   /// rO += P V, done.
   static __device__ void add_products(Output& rO, const Weights& rP, const Tile& sV) {
     begin_products(rO, rP, sV);
     wait<0>(rO);
-  }
-
- private:
-  // A tile from a row on. All lanes of a warp have the same, which the shuffle lets the compiler
-  // know.
-  template <class AnyTile>
-  static __device__ std::uint64_t operand(const AnyTile& tile, std::uint32_t row) {
-    const std::uint32_t first = shared_address(&tile) + row * AnyTile::kRowBytes;
-    return wgmma_operand(__shfl_sync(kAllLanes, first, 0), AnyTile::kPanelBytes);
-  }
-  // How much further on the n-th sixteen columns of an operand are whose products go along rows.
-  template <class AnyTile>
-  static constexpr __device__ std::uint64_t along(int n) {
-    return static_cast<std::uint64_t>(n) % 4 * 2 +
-           static_cast<std::uint64_t>(n) / 4 * (AnyTile::kPanelBytes / 16);
-  }
-
-  // x (+)= a b with `Columns` columns, of operands in shared memory.
-  template <int Columns>
-  static __device__ void wgmma(float (&x)[kRows][Columns / 4], std::uint64_t a, std::uint64_t b,
-                               bool adds) {
-    if constexpr (Columns == 64) wgmma_m64n64k16(x[0], x[1], a, b, adds, T{});
-    if constexpr (Columns == 128) wgmma_m64n128k16(x[0], x[1], a, b, adds, T{});
-  }
-  // x += a b, of sixteen rows of values.
-  template <int Columns>
-  static __device__ void wgmma(float (&x)[kRows][Columns / 4], const std::uint32_t (&a)[4],
-                               std::uint64_t b) {
-    constexpr int kAtOnce = Columns < 128 ? Columns : 128;
-#pragma unroll
-    for (int c = 0; c < Columns; c += kAtOnce) {
-      const std::uint64_t from = b + std::uint64_t{c / 64 * Tile::kPanelBytes / 16};
-      if constexpr (kAtOnce == 64) wgmma_m64n64k16(x[0] + c / 4, x[1] + c / 4, a, from, T{});
-      if constexpr (kAtOnce == 128) wgmma_m64n128k16(x[0] + c / 4, x[1] + c / 4, a, from, T{});
-    }
   }
 };
 

@@ -44,7 +44,7 @@ struct WarpgroupGradientEngine
   }
   /// Begins rO += rP B, as a group.
   static __device__ void begin_weighted(Output& rO, const Weights& rP, const Tile& sB) {
-    begin_weighted_sums(rO, rP, sB, first_out_column());
+    begin_weighted_sums(rO, rP.at, sB, first_out_column());
   }
   /// Rounds weights to elements.
   static __device__ void round(Weights& rounded, const Scores& rP) {

@@ -49,23 +49,33 @@ __device__ inline void round_to(WarpgroupWeights<Columns>& rounded,
     }
 }
 
+/// An operand in shared memory: a tile from a byte on. All lanes of a warp have the same, and the
+/// compiler knows: else it would take a product eight instructions instead of one to find out.
+template <class Tile>
+__device__ inline std::uint64_t warpgroup_operand(const Tile& tile, std::uint32_t byte) {
+  return wgmma_operand(of_warp(shared_address(&tile) + byte), Tile::kPanelBytes);
+}
+
+/// How much further on the n-th sixteen columns of an operand begin whose rows products go along.
+template <class Tile>
+constexpr __device__ std::uint64_t sixteen_columns(int n) {
+  constexpr int kInPanel = 4;
+  return static_cast<std::uint64_t>(n % kInPanel * 32) / 16 +
+         n / kInPanel * std::uint64_t{Tile::kPanelBytes} / 16;
+}
+
 /// Begins rS = A B^T, as a group, of rows `first` and following of A.
 template <class TileA, class TileB>
 __device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4], const TileA& sA,
                                           int first, const TileB& sB) {
   using T = typename TileB::T;
-  const std::uint32_t a =
-      shared_address(&sA) + static_cast<std::uint32_t>(first) * TileA::kRowBytes;
-  const std::uint32_t b = shared_address(&sB);
+  const std::uint64_t a =
+      warpgroup_operand(sA, static_cast<std::uint32_t>(first) * TileA::kRowBytes);
+  const std::uint64_t b = warpgroup_operand(sB, 0);
   wgmma_fence();
 #pragma unroll
   for (int n = 0; n < TileB::kColumns / 16; ++n) {
-    // Sixteen elements further along a row; a panel has four times as many.
-    const std::uint32_t along = static_cast<std::uint32_t>(n) % 4 * 32, panel = n / 4;
-    const std::uint64_t left =
-        wgmma_operand(a + along + panel * TileA::kPanelBytes, TileA::kPanelBytes);
-    const std::uint64_t right =
-        wgmma_operand(b + along + panel * TileB::kPanelBytes, TileB::kPanelBytes);
+    const std::uint64_t left = a + sixteen_columns<TileA>(n), right = b + sixteen_columns<TileB>(n);
     static_assert(TileB::kRows == 32 || TileB::kRows == 64 || TileB::kRows == 128);
     if constexpr (TileB::kRows == 32) wgmma_m64n32k16(rS[0], rS[1], left, right, n > 0, T{});
     if constexpr (TileB::kRows == 64) wgmma_m64n64k16(rS[0], rS[1], left, right, n > 0, T{});
@@ -77,26 +87,24 @@ __device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4], cons
 /// Begins rO += rP B, as a group, of columns `first` (a multiple of 64) and following of B.
 template <int OutColumns, class TileB>
 __device__ inline void begin_weighted_sums(float (&rO)[2][OutColumns],
-                                           const WarpgroupWeights<TileB::kRows>& rP,
+                                           const std::uint32_t (&rP)[TileB::kRows / 16][4],
                                            const TileB& sB, int first) {
   using T = typename TileB::T;
   constexpr int kWidth = 4 * OutColumns, kAtOnce = kWidth < 128 ? kWidth : 128;
   static_assert(kAtOnce == 64 || kAtOnce == 128);
-  const std::uint32_t b =
-      shared_address(&sB) + static_cast<std::uint32_t>(first) / 64 * TileB::kPanelBytes;
+  const std::uint64_t b =
+      warpgroup_operand(sB, static_cast<std::uint32_t>(first) / 64 * TileB::kPanelBytes);
   wgmma_fence();
 #pragma unroll
   for (int k = 0; k < TileB::kRows / 16; ++k)
 #pragma unroll
     for (int c = 0; c < kWidth; c += kAtOnce) {
-      const std::uint64_t right =
-          wgmma_operand(b + static_cast<std::uint32_t>(k) * 16 * TileB::kRowBytes +
-                            static_cast<std::uint32_t>(c) / 64 * TileB::kPanelBytes,
-                        TileB::kPanelBytes);
-      if constexpr (kAtOnce == 64)
-        wgmma_m64n64k16(rO[0] + c / 4, rO[1] + c / 4, rP.at[k], right, T{});
+      const std::uint64_t right = b + (k * 16 * std::uint64_t{TileB::kRowBytes} +
+                                       c / 64 * std::uint64_t{TileB::kPanelBytes}) /
+                                          16;
+      if constexpr (kAtOnce == 64) wgmma_m64n64k16(rO[0] + c / 4, rO[1] + c / 4, rP[k], right, T{});
       if constexpr (kAtOnce == 128)
-        wgmma_m64n128k16(rO[0] + c / 4, rO[1] + c / 4, rP.at[k], right, T{});
+        wgmma_m64n128k16(rO[0] + c / 4, rO[1] + c / 4, rP[k], right, T{});
     }
   wgmma_commit_group();
 }
