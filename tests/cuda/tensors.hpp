@@ -26,12 +26,14 @@ bool close(const A& a, const B& b, float tolerance) {
   return true;
 }
 
-/// The same, with a part of what is greatest in `b` as the tolerance.
+/// The same of finite numbers, with a part of what is greatest in `b` as the tolerance.
 template <class A, class B>
 bool close_for_scale(const A& a, const B& b, float part) {
   float greatest = 0;
-  for (Eigen::Index n = 0; n < b.size(); ++n)
+  for (Eigen::Index n = 0; n < b.size(); ++n) {
+    if (!std::isfinite(float(b.data()[n]))) return false;
     greatest = std::max(greatest, std::abs(float(b.data()[n])));
+  }
   return close(a, b, part * greatest);
 }
 
