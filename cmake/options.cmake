@@ -3,6 +3,7 @@ option(ATTEND_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(ATTEND_BUILD_BENCH "Build attend_bench" ${PROJECT_IS_TOP_LEVEL})
 option(ATTEND_INSTALL "Install the headers and the CMake package" ${PROJECT_IS_TOP_LEVEL})
 set(ATTEND_CUDA OFF CACHE STRING "Build what needs the CUDA compiler: ON, OFF, or AUTO (where there is one)")
+set(ATTEND_COMPILED_TYPES f32 f64 f16 bf16 CACHE STRING "Element types of attend::compiled; with others a program does not link")
 set(ATTEND_TESTS all CACHE STRING
     "Folders of tests/ to build; `units`: those made of GoogleTest files alone; `all`: all but fuzz")
 set(ATTEND_TEST_CUDA_ARCHITECTURES "75-virtual;80-virtual;90a-virtual" CACHE STRING

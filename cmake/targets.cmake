@@ -10,7 +10,7 @@ target_compile_options(attend_warnings INTERFACE
 
 # attend::compiled: the same headers, and the host's paths compiled once instead of in each file that calls them. Built only
 # if something links it.
-file(GLOB attend_compiled_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/compiled/*.cpp)
+list(TRANSFORM ATTEND_COMPILED_TYPES REPLACE ".+" "${CMAKE_CURRENT_LIST_DIR}/compiled/\\0.cpp" OUTPUT_VARIABLE attend_compiled_sources)
 add_library(attend_compiled STATIC EXCLUDE_FROM_ALL ${attend_compiled_sources})
 add_library(attend::compiled ALIAS attend_compiled)
 target_link_libraries(attend_compiled PUBLIC attend::attend)

@@ -24,6 +24,13 @@
 #define ATTEND_INLINE inline
 #endif
 
+/// Never inlined.
+#if defined(__GNUC__)
+#define ATTEND_NOINLINE __attribute__((noinline))
+#else
+#define ATTEND_NOINLINE
+#endif
+
 /// In front of a loop of constant length over registers: unrolled whole at every level of
 /// optimisation, so that arrays of vectors become registers.
 #if defined(__clang__)

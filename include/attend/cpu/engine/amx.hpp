@@ -91,17 +91,16 @@ struct Layer : avx512_bf16::Layer {
 #include "matrix_tiles.inl"
 #include "pack.inl"
 #include "product.inl"
-#include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
 
 /// Sizes, not measured on any machine yet.
 constexpr Tuning kTuning{16, 2, 2, 16, 256, 8};
 
-/// The engine; other types than bfloat16 have none here.
+/// The AVX-512 engine with these products; other types than bfloat16 have none here.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> table() {
-  return kernels<Layer, T>("amx", kTuning);
+  return with_products<Layer, T>(avx512::table<T>(), "amx", kTuning);
 }
 
 }  // namespace attend::cpu::amx

@@ -200,6 +200,7 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "table.inl"
 #include "tile_gradient.inl"
 
 /// Sizes, found on Zen 4.

@@ -58,7 +58,6 @@ struct Layer : avx512::Layer {
 #include "exp2.inl"
 #include "pack.inl"
 #include "product.inl"
-#include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
 #include "tile_gradient.inl"
@@ -66,10 +65,10 @@ struct Layer : avx512::Layer {
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{16, 4, 4, 16, 256, 8};
 
-/// The engine; other types than bfloat16 have none here.
+/// The AVX-512 engine with these products; other types than bfloat16 have none here.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> table() {
-  return kernels<Layer, T>("avx512_bf16", kTuning);
+  return with_products<Layer, T>(avx512::table<T>(), "avx512_bf16", kTuning);
 }
 
 /// Its backward pass; probabilities and gradients of scores are rounded, too.

@@ -27,9 +27,9 @@ struct Lanes {
   Element lane[16] = {};
 };
 
-/// `make(n)` in every lane n.
+/// `make(n)` in every lane n. Not inlined: there are very many, and they need not be fast.
 template <class Element, class Make>
-Lanes<Element> lanes(Make&& make) {
+ATTEND_NOINLINE Lanes<Element> lanes(Make&& make) {
   Lanes<Element> result;
   for (int n = 0; n < 16; ++n) result.lane[n] = make(n);
   return result;
@@ -261,6 +261,7 @@ struct TileLayer : PairLayer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "table.inl"
 #include "tile_gradient.inl"
 
 /// The logic of the AVX-512-BF16 engine.
@@ -272,7 +273,7 @@ constexpr Kernels<T> pair_table() {
 /// The logic of the AMX engine.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> tile_table() {
-  return kernels<TileLayer, T>("emulated_amx", {16, 2, 2, 4, 64, 2});
+  return with_products<TileLayer, T>(pair_table<T>(), "emulated_amx", {16, 2, 2, 4, 64, 2});
 }
 
 /// The backward pass of the AVX-512-BF16 engine.

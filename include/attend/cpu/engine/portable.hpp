@@ -194,6 +194,7 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
+#include "table.inl"
 #include "tile_gradient.inl"
 
 /// Sizes for a processor of which nothing is known.

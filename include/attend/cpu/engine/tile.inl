@@ -76,18 +76,16 @@ void store(const Panel<typename L::Real>& panel, const typename L::Real* factor,
   }
 }
 
-/// The engine's table for element type T.
+/// An engine with its products, and what packs their operands, over another layer L.
 template <class L, class T>
-constexpr Kernels<T> kernels(const char* name, const Tuning& tuning) {
-  return {name,
-          tuning,
-          L::kStep,
-          &pack_queries<L, T>,
-          &pack_keys<L, T>,
-          &pack_values<L, T>,
-          &scores<L>,
-          &accumulate<L>,
-          &store<L, T>,
-          &mask_words<L>,
-          &attend_rows<L, T>};
+constexpr Kernels<T> with_products(Kernels<T> engine, const char* name, const Tuning& tuning) {
+  engine.name = name;
+  engine.tuning = tuning;
+  engine.step = L::kStep;
+  engine.pack_queries = &pack_queries<L, T>;
+  engine.pack_keys = &pack_keys<L, T>;
+  engine.pack_values = &pack_values<L, T>;
+  engine.scores = &scores<L>;
+  engine.accumulate = &accumulate<L>;
+  return engine;
 }
