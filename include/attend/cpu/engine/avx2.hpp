@@ -200,8 +200,8 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
-#include "table.inl"
 #include "tile_gradient.inl"
+#include "whole_engine.inl"
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{8, 3, 3, 24, 128, 4};

@@ -203,8 +203,8 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
-#include "table.inl"
 #include "tile_gradient.inl"
+#include "whole_engine.inl"
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{16, 4, 4, 16, 128, 8};

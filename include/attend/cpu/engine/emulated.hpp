@@ -261,8 +261,8 @@ struct TileLayer : PairLayer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
-#include "table.inl"
 #include "tile_gradient.inl"
+#include "whole_engine.inl"
 
 /// The logic of the AVX-512-BF16 engine.
 template <std::same_as<Eigen::bfloat16> T>

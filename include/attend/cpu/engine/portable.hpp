@@ -194,8 +194,8 @@ struct Layer {
 #include "rows.inl"
 #include "softmax.inl"
 #include "tile.inl"
-#include "table.inl"
 #include "tile_gradient.inl"
+#include "whole_engine.inl"
 
 /// Sizes for a processor of which nothing is known.
 constexpr Tuning kTuning{4, 2, 2, 16, 64, 2};
