@@ -211,4 +211,28 @@ TEST(Functors, RelativePositionBiasIsABiasAndItsTableIsTrained) {
   }
 }
 
+TEST(Functors, WhatTheyReferToMustFit) {
+  const Inputs in;
+  const Attend<float> attention;
+  const auto refused = [&](const auto& mod) {
+    try {
+      attention.forward(in.q, in.k, in.v, {}, mod);
+    } catch (const attend::shape_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  const attend::Tensor<int, 2> ids_q(2, 40), ids_k(1, 70), short_ids(2, 39);
+  EXPECT_EQ(refused(attend::document_mask(short_ids, ids_k)),
+            "ids_q has extents (2, 39); expected (2, 40) or (1, 40), from q and k");
+  EXPECT_EQ(refused(attend::document_mask(ids_q, short_ids)),
+            "ids_k has extents (2, 39); expected (2, 70) or (1, 70), from q and k");
+  const attend::Tensor<std::int64_t, 1> lengths(3);
+  EXPECT_EQ(refused(attend::prefix_lm(lengths)),
+            "lengths has extents (3); expected (2), from q and k");
+  const attend::Tensor<float, 2> table(3, 25);
+  EXPECT_EQ(refused(attend::relative_position_bias(table)),
+            "table has extents (3, 25); expected (4, 25) or (1, 25), from q and k");
+}
+
 }  // namespace

@@ -65,6 +65,21 @@ TEST_F(Merge, FarApart) {
   EXPECT_EQ(merged.lse(0, 0, 0), 1e30f);
 }
 
+// exp(lse1 - lse) and exp(lse2 - lse) would not add up to 1 where the last digit of a log-sum-exp
+// is worth more than log(2).
+TEST_F(Merge, GreatLogSumExps) {
+  Forward<float> one = part(0, 5), other = part(0, 5);
+  for (const float lse : {1e3f, 1e7f, -1e30f, std::numeric_limits<float>::lowest()}) {
+    one.lse.setConstant(lse), other.lse.setConstant(lse);
+    const Forward<float> merged = attend::merge(one, other);
+    for (Eigen::Index n = 0; n < merged.out.size(); ++n)
+      EXPECT_EQ(merged.out.data()[n], one.out.data()[n]);
+    const auto g = attend::merge_backward<float>(one.out, merged, one, other);
+    for (Eigen::Index n = 0; n < merged.out.size(); ++n)
+      EXPECT_EQ(g.grad_out1.data()[n], one.out.data()[n] / 2);
+  }
+}
+
 TEST_F(Merge, WrongShapes) {
   const Forward<float> a = part(0, 5);
   Forward<float> b = a;

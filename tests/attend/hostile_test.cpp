@@ -167,6 +167,16 @@ TEST_P(Hostile, SoftcapOfVastAndTinySize) {
   expect_mean(tiny, 0);
 }
 
+TEST_P(Hostile, ScaleBeyondTheRangeOfScores) {
+  q.setZero();
+  for (const double scale : {1e39, -1e300}) expect_mean(run({.scale = scale}), 0);
+}
+
+TEST_P(Hostile, ScaleOverSoftcapBeyondTheRangeOfScores) {
+  q.setZero();
+  expect_mean(run({.scale = 3e38, .softcap = 1e-3}), 0);
+}
+
 // float16 holds 65504; scores are not stored in it.
 TEST(HostileHalf, ScoresBeyondTheRangeOfHalf) {
   using RowHalf = Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor>;

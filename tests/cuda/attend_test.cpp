@@ -234,6 +234,14 @@ TEST_F(Device, OutOfMemoryIsAnErrorAndNoMore) {
   EXPECT_LT(difference(attention(dq, dk, dv).host(), host(q, k, v)), 1e-5f);
 }
 
+TEST(DeviceTensor, RefusesExtentsThatMemoryCannotHave) {
+  EXPECT_THROW(Device4({2, -1, 3, 4}), attend::shape_error);
+  EXPECT_THROW(Device4({std::int64_t{1} << 31, std::int64_t{1} << 31, 1, 1}), attend::shape_error);
+  EXPECT_EQ(Device4({2, 0, 3, 4}).data(), nullptr);
+  const attend::View<const float, 4> none(nullptr, {1, 2, 3, 4});
+  EXPECT_THROW(Device4{none}, attend::value_error);
+}
+
 TEST(DeviceTensor, CopiesBothWays) {
   const Tensor4 row_major = random<float>(2, 3, 4, 5);
   EXPECT_EQ(difference(Device4(row_major).host(), row_major), 0);

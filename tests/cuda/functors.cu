@@ -21,6 +21,8 @@ struct ChangesScores {
         return s - of.slopes(at.h) * fabsf(static_cast<float>(at.i + 30 - at.j));
       case Score::Kind::relative:
         return relative()(s, at);
+      case Score::Kind::pairs:
+        return s + of.table(at.i, at.j);
       default:
         return s;
     }

@@ -9,11 +9,11 @@ namespace functors {
 
 /// A change of scores, chosen when the program runs.
 struct Score {
-  enum class Kind { none, softcap, clamp, alibi, relative };
+  enum class Kind { none, softcap, clamp, alibi, relative, pairs };
   Kind kind = Kind::none;
   float cap = 1;                             ///< of softcap and clamp
   attend::View<const float, 1> slopes = {};  ///< (h), of alibi; query i stands at key i + 30
-  attend::View<const float, 2> table = {};   ///< of relative
+  attend::View<const float, 2> table = {};   ///< of relative; (i j), of pairs
 };
 
 /// An exclusion of keys, chosen when the program runs.

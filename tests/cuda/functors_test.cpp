@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cmath>
@@ -164,6 +165,16 @@ TEST_F(ChosenFunctors, RelativePositionsInACapturedTableWhichIsTrained) {
               });
 }
 
+// Tiles are not filled: a query or key that there is not would be looked up behind the table's end.
+TEST_F(ChosenFunctors, ATableOfAllPairs) {
+  attend::Tensor<float, 2> table(40, 70);
+  table.setRandom();
+  attend::Tensor<float, 4> bias(1, 1, 40, 70);
+  std::copy_n(table.data(), table.size(), bias.data());
+  const OnDevice<float, 2> on_device(table);
+  expect_same({.kind = Score::Kind::pairs, .table = there(on_device)}, {}, {.bias = bias});
+}
+
 TEST_F(ChosenFunctors, Documents) {
   attend::Tensor<std::int32_t, 2> ids_q(2, 40), ids_k(1, 70);
   for (const bool ascending : {true, false}) {
@@ -250,6 +261,13 @@ TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
     expect_near(g.dk, gradients.dk, 5e-3f, "dk");
     expect_near(g.dv, gradients.dv, 5e-3f, "dv");
   }
+}
+
+TEST_F(HalfFunctors, WhatTheyReferToMustFit) {
+  const OnDevice<std::int32_t, 2> ids(attend::Tensor<std::int32_t, 2>(1, 255).setZero());
+  const auto mods = functors::softcap_in_documents(2, there(ids));
+  EXPECT_THROW(attention.forward(in.there_q, in.there_k, in.there_v, {}, mods),
+               attend::shape_error);
 }
 
 TEST_F(HalfFunctors, ExcludedTilesAreNeitherReadNorMultiplied) {

@@ -43,8 +43,9 @@ enum class Bias {
   per_query,  // (b 1 i 1)
   infinite,   // (b 1 i j), a third of it -inf
   lowest,     // (1 1 i j), the lowest finite float in every third row
+  great,      // (1 h 1 j), about 100: its exponential is no half, and hardly a float
 };
-inline constexpr int kBiases = 7;
+inline constexpr int kBiases = 8;
 
 enum class Alibi { none, per_head, per_batch_and_head };
 enum class Lengths { none, some, with_zero };
@@ -144,7 +145,7 @@ template <class Real>
 oracle::Array bias(const Case& c, Draw& draw) {
   Shape shape{c.batch, c.heads, c.len_q, c.len_k};
   if (c.bias == Bias::shared || c.bias == Bias::lowest) shape = {1, 1, c.len_q, c.len_k};
-  if (c.bias == Bias::per_head) shape = {1, c.heads, 1, c.len_k};
+  if (c.bias == Bias::per_head || c.bias == Bias::great) shape = {1, c.heads, 1, c.len_k};
   if (c.bias == Bias::per_query) shape = {c.batch, 1, c.len_q, 1};
   if (c.bias == Bias::infinite) shape = {c.batch, 1, c.len_q, c.len_k};
   oracle::Array bias{shape, draw.normal<Real>(count(shape))};
@@ -156,6 +157,8 @@ oracle::Array bias(const Case& c, Draw& draw) {
       if (n / static_cast<std::size_t>(c.len_k) % 3 == 0)
         bias.data[n] = std::numeric_limits<Real>::lowest();
     }
+  } else if (c.bias == Bias::great) {
+    for (double& x : bias.data) x = static_cast<double>(static_cast<Real>(x + 100));
   }
   return bias;
 }

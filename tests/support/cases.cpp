@@ -111,6 +111,7 @@ std::vector<Case> cases() {
       {.name = "bias_per_query", .bias = Bias::per_query},
       {.name = "bias_infinite", .bias = Bias::infinite, .empty_row = EmptyRow::uniform},
       {.name = "bias_lowest", .bias = Bias::lowest, .causal = Causal::bottom_right},
+      {.name = "bias_great", .bias = Bias::great},
       {.name = "alibi", .len_q = 40, .alibi = Alibi::per_head},
       {.name = "alibi_batch_causal",
        .alibi = Alibi::per_batch_and_head,
@@ -191,6 +192,7 @@ std::vector<Case> cases() {
       // Nothing there.
       {.name = "no_batch", .batch = 0},
       {.name = "no_heads", .heads = 0, .heads_kv = 0},
+      {.name = "no_query_heads", .heads = 0, .heads_kv = 2},
       {.name = "no_queries", .len_q = 0},
       {.name = "no_keys", .len_k = 0},
       {.name = "no_keys_uniform", .len_k = 0, .empty_row = EmptyRow::uniform},

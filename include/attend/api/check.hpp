@@ -7,6 +7,7 @@
 
 #include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
+#include "../core/functors.hpp"
 #include "../core/overlap.hpp"
 #include "../core/problem.hpp"
 #include "../core/variant.hpp"
@@ -176,6 +177,20 @@ inline void check_key_lengths(const BatchIntegers& lengths, const Problem& probl
       throw value_error("key_lengths[" + std::to_string(b) + "] is " + std::to_string(length) +
                         "; expected 0 to " + std::to_string(problem.len_k));
   }
+}
+
+/// What a functor refers to fits the problem, as far as it can tell.
+template <class Mod>
+void check_functor(const Mod& mod, const Problem& problem) {
+  const Misfit misfit = misfit_of(mod, problem);
+  if (misfit.name == nullptr) return;
+  const auto [first, second] = misfit.expected;
+  throw shape_error(
+      std::string(misfit.name) + " has extents " +
+      text(Extents<2>{misfit.was[0], misfit.was[1]}, misfit.rank) + "; expected " +
+      text(Extents<2>{first, second}, misfit.rank) +
+      (misfit.shared && first != 1 ? " or " + text(Extents<2>{1, second}, misfit.rank) : "") +
+      ", from q and k");
 }
 
 /// An output's extents are as expected, no two of its elements share memory.

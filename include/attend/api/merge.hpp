@@ -14,6 +14,17 @@
 
 namespace attend {
 
+/// What a part of a row's keys weighs beside the other part. The two add up to 1 however great the
+/// log-sum-exps are, where `exp(lse_part - lse)` would not. An empty part weighs 0.
+template <class Real>
+Real merge_weight(Real lse, Real other_lse) {
+  constexpr Real kEmpty = -std::numeric_limits<Real>::infinity();
+  if (lse == kEmpty) return 0;
+  const SoftmaxState<Real> part{lse, 1};
+  const SoftmaxState<Real> both = part.merged({other_lse, other_lse == kEmpty ? Real{0} : Real{1}});
+  return part.rescale(both.max) / both.sum;
+}
+
 /// Merges the outputs of the same queries over two disjoint sets of keys: `out (b h i e)` and `lse
 /// (b h i)` of each. A row without keys (lse = -inf) is neutral; two of them give output 0, lse
 /// -inf. A sink must be part of one side only, and dropout must have drawn other bits for either
@@ -50,10 +61,11 @@ requires HostTensor<Out1, T, 4> && HostTensor<Out2, T, 4> && HostTensor < Lse1, 
                                .merged({lse_2, lse_2 == kEmpty ? Real{0} : Real{1}})
                                .lse();
         lse(b, h, i) = total;
+        const Real weight_1 = merge_weight(lse_1, lse_2), weight_2 = merge_weight(lse_2, lse_1);
         for (std::int64_t c = 0; c < o1.extent(3); ++c) {
           Real sum = 0;  // an empty side is left out, not weighed by 0
-          if (lse_1 != kEmpty) sum += std::exp(lse_1 - total) * static_cast<Real>(o1(b, h, i, c));
-          if (lse_2 != kEmpty) sum += std::exp(lse_2 - total) * static_cast<Real>(o2(b, h, i, c));
+          if (lse_1 != kEmpty) sum += weight_1 * static_cast<Real>(o1(b, h, i, c));
+          if (lse_2 != kEmpty) sum += weight_2 * static_cast<Real>(o2(b, h, i, c));
           out(b, h, i, c) = static_cast<T>(sum);
         }
       }

@@ -24,12 +24,14 @@ struct MergeGradients {
   Tensor<RealOf<T>, 3> grad_lse2;  ///< (b h i)
 };
 
-/// Gradients of one part: with `w = exp(lse_part - lse)`, `grad_out_part = w grad_out` and
-/// `grad_lse_part = w (<grad_out, out_part - out> + grad_lse)`. A row without keys has none.
+/// Gradients of one part: with `w = merge_weight(lse_part, lse_other)`, `grad_out_part = w
+/// grad_out` and `grad_lse_part = w (<grad_out, out_part - out> + grad_lse)`. A row without keys
+/// has none.
 template <class T>
 void merge_backward_part(const Incoming<T>& incoming, const Saved<T>& merged,
                          const View<const T, 4>& out, const View<const RealOf<T>, 3>& lse,
-                         Tensor<T, 4>& grad_out, Tensor<RealOf<T>, 3>& grad_lse) {
+                         const View<const RealOf<T>, 3>& other_lse, Tensor<T, 4>& grad_out,
+                         Tensor<RealOf<T>, 3>& grad_lse) {
   using Real = RealOf<T>;
   grad_out.resize(out.extents());
   grad_lse.resize(lse.extents());
@@ -39,7 +41,7 @@ void merge_backward_part(const Incoming<T>& incoming, const Saved<T>& merged,
     for (std::int64_t h = 0; h < out.extent(1); ++h)
       for (std::int64_t i = 0; i < out.extent(2); ++i) {
         if (lse(b, h, i) == -std::numeric_limits<Real>::infinity()) continue;
-        const Real weight = std::exp(lse(b, h, i) - merged.lse(b, h, i));
+        const Real weight = merge_weight(lse(b, h, i), other_lse(b, h, i));
         Real sum = incoming.lse ? incoming.lse(b, h, i) : Real{0};
         for (std::int64_t c = 0; c < out.extent(3); ++c) {
           const Real gradient = static_cast<Real>(incoming.out(b, h, i, c));
@@ -73,8 +75,10 @@ MergeGradients<T> merge_backward(const std::type_identity_t<Incoming<T>>& incomi
     check_extents(incoming.lse.extents(), "grad_lse", rows, "as merged.out's first axes");
   }
   MergeGradients<T> gradients;
-  merge_backward_part(incoming, whole, one.out, one.lse, gradients.grad_out1, gradients.grad_lse1);
-  merge_backward_part(incoming, whole, two.out, two.lse, gradients.grad_out2, gradients.grad_lse2);
+  merge_backward_part(incoming, whole, one.out, one.lse, two.lse, gradients.grad_out1,
+                      gradients.grad_lse1);
+  merge_backward_part(incoming, whole, two.out, two.lse, one.lse, gradients.grad_out2,
+                      gradients.grad_lse2);
   return gradients;
 }
 

@@ -39,13 +39,13 @@ auto document_mask(const Ids& ids) { return document_mask(ids, ids); }
 
 /// A mask by which the first keys, `lengths (b)` of them, are seen by all queries, and the others
 /// by the queries that do not come before them: key j by query i iff `j <= i`.
-/// @throws value_error if there are no lengths.
+/// @throws shape_error, value_error if they are no tensor.
 template <class Lengths, std::integral Length = ElementOf<Lengths>>
 requires HostTensor<Lengths, Length, 1> &&
     (sizeof(Length) >= 4) auto prefix_lm(const Lengths& lengths) {
   const View<const Length, 1> view = as_view(lengths);
   check_tensor(view, "lengths");
-  return mask_mod(PrefixLm{{view.data(), view.stride(0)}});
+  return mask_mod(PrefixLm{{view.data(), view.stride(0)}, view.extent(0)});
 }
 
 /// A learned bias for each head and distance: `table (h|1, 2 r + 1)` of float, or double for

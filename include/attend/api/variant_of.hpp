@@ -19,6 +19,13 @@ inline Integers checked_shifts(const Causal& causal, const Problem& problem) {
   return causal.shifts().values().repeated();
 }
 
+/// A scale in the type of the computation, where a huge one must not become infinite.
+template <class Real>
+Real scale_of(double scale) {
+  constexpr double kMost = std::numeric_limits<Real>::max();
+  return static_cast<Real>(std::clamp(scale, -kMost, kMost));
+}
+
 /// A softcap in the type of the computation, where a tiny one must not become 0 (none), nor a huge
 /// one infinite.
 template <class Real>
@@ -33,6 +40,7 @@ Real softcap_of(double softcap) {
 template <class T, class... Mods>
 auto variant_of(const Problem& problem, const Call<T>& call, EmptyRow empty_row,
                 const Mods&... mods) {
+  static_assert(kAtMostOneOfEach<Mods...>, "a call takes one score_mod and one mask_mod at most");
   using Real = RealOf<T>;
   using ScoreMod = decltype(score_mod_of(mods...));
   using MaskMod = decltype(mask_mod_of(mods...));
@@ -47,8 +55,10 @@ auto variant_of(const Problem& problem, const Call<T>& call, EmptyRow empty_row,
 
   Variant<Real, ScoreMod, MaskMod> variant{.score_mod = score_mod_of(mods...),
                                            .mask_mod = mask_mod_of(mods...)};
+  check_functor(variant.score_mod, problem);
+  check_functor(variant.mask_mod, problem);
   variant.scale =
-      static_cast<Real>(call.scale.value_or(1 / std::sqrt(static_cast<double>(problem.head_dim))));
+      scale_of<Real>(call.scale.value_or(1 / std::sqrt(static_cast<double>(problem.head_dim))));
   variant.softcap = softcap_of<Real>(call.softcap);
   variant.bias = broadcast<4>(call.bias, "bias", scores, kAll, device);
   variant.alibi = broadcast<2>(call.alibi, "alibi", per_head,

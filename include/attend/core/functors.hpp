@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "misfit.hpp"
 #include "problem.hpp"
 #include "variant.hpp"
 
@@ -28,6 +29,23 @@ concept HasCoverage = requires(const Function& function, IndexBlock block) {
   { function.coverage(block) } -> std::same_as<Coverage>;
 };
 
+/// A function that can tell whether what it refers to fits a problem: `misfit(Problem) -> Misfit`.
+/// It is asked before anything is computed.
+template <class Function>
+concept HasMisfit = requires(const Function& function, Problem problem) {
+  { function.misfit(problem) } -> std::same_as<Misfit>;
+};
+
+/// What a function refers to and does not fit, if it can tell.
+template <class Function>
+ATTEND_HD constexpr Misfit misfit_of(const Function& function, const Problem& problem) {
+  if constexpr (HasMisfit<Function>) {
+    return function.misfit(problem);
+  } else {
+    return {};
+  }
+}
+
 /// A user's change of a score. Made by `score_mod`.
 template <class Function>
 struct ScoreMod {
@@ -40,6 +58,11 @@ struct ScoreMod {
   template <class Real>
   ATTEND_HD constexpr Real operator()(Real score, Index at) const {
     return static_cast<Real>(function(score, at));
+  }
+
+  /// See `HasMisfit`.
+  ATTEND_HD constexpr Misfit misfit(const Problem& problem) const {
+    return misfit_of(function, problem);
   }
 
   /// How many parameters, 0 where it has none.
@@ -65,6 +88,11 @@ struct MaskMod {
 
   /// Whether the key is kept.
   ATTEND_HD constexpr bool operator()(Index at) const { return function(at); }
+
+  /// See `HasMisfit`.
+  ATTEND_HD constexpr Misfit misfit(const Problem& problem) const {
+    return misfit_of(function, problem);
+  }
 
   /// How much of a block is kept; `some` where the function does not tell.
   ATTEND_HD constexpr Coverage coverage(const IndexBlock& block) const {
@@ -126,5 +154,12 @@ concept Functor = requires(const X& x) {
   requires !(std::is_same_v<decltype(score_mod_of(x)), NoScoreMod> &&
              std::is_same_v<decltype(mask_mod_of(x)), NoMaskMod>);
 };
+
+/// Whether there is at most one function of each kind among a call's.
+template <class... Mods>
+inline constexpr bool kAtMostOneOfEach =
+    (0 + ... + !std::is_same_v<decltype(score_mod_of(std::declval<const Mods&>())), NoScoreMod>) <=
+        1 &&
+    (0 + ... + !std::is_same_v<decltype(mask_mod_of(std::declval<const Mods&>())), NoMaskMod>) <= 1;
 
 }  // namespace attend

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "config.hpp"
+#include "misfit.hpp"
 #include "problem.hpp"
 #include "variant.hpp"
 #include "view.hpp"
@@ -22,6 +23,13 @@ struct DocumentMask {
   /// Whether query and key are of one document.
   ATTEND_HD constexpr bool operator()(Index at) const {
     return id(ids_q, at.b, at.i) == id(ids_k, at.b, at.j);
+  }
+
+  /// There is an id for each query and key.
+  ATTEND_HD constexpr Misfit misfit(const Problem& problem) const {
+    const Misfit of_queries = misfit_of_table("ids_q", ids_q, problem.batch, problem.len_q);
+    if (of_queries.name != nullptr) return of_queries;
+    return misfit_of_table("ids_k", ids_k, problem.batch, problem.len_k);
   }
 
   /// From the first and last ids, where they ascend.
@@ -45,11 +53,18 @@ struct DocumentMask {
 /// `j <= i` or `j < prefix[b]` (Raffel et al., "Exploring the limits of transfer learning with a
 /// unified text-to-text transformer", 2020).
 struct PrefixLm {
-  Integers lengths;  ///< (b) keys of the prefix
+  Integers lengths;         ///< (b) keys of the prefix
+  std::int64_t count = -1;  ///< how many lengths there are; -1: not known
 
   /// Whether the key is in the prefix or not after the query.
   ATTEND_HD constexpr bool operator()(Index at) const {
     return at.j <= at.i || at.j < lengths[at.b];
+  }
+
+  /// There is a length for each batch element.
+  ATTEND_HD constexpr Misfit misfit(const Problem& problem) const {
+    if (count < 0 || count == problem.batch) return {};
+    return {"lengths", 1, {count}, {problem.batch}};
   }
 
   /// From the corners of the block.
@@ -73,6 +88,11 @@ struct RelativePositionBias {
   template <class Number>
   ATTEND_HD constexpr Number operator()(Number score, Index at) const {
     return score + table(row(at), column(at));
+  }
+
+  /// There is a row for each head.
+  ATTEND_HD constexpr Misfit misfit(const Problem& problem) const {
+    return misfit_of_table("table", table, problem.heads, table.extent(1));
   }
 
   /// Elements of the table.

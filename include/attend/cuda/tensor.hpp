@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "../api/check.hpp"
 #include "../api/tensor.hpp"
 #include "launch/memory.hpp"
 #include "view.hpp"
@@ -25,9 +26,10 @@ class Tensor {
   Tensor() = default;
 
   /// Elements of no particular value.
-  /// @throws device_error if there is no memory for them.
+  /// @throws device_error if there is no memory for them; shape_error if extents are below 0, or
+  /// no memory could have so many.
   explicit Tensor(const Extents<Rank>& extents, const Stream& stream = Stream::default_stream())
-      : extents_(extents), memory_(sizeof(T) * count(), stream) {}
+      : extents_(extents), memory_(bytes(extents), stream) {}
 
   /// A copy of a tensor on the host, any strides; the copy is complete when the constructor
   /// returns.
@@ -36,6 +38,7 @@ class Tensor {
   explicit Tensor(const X& host, const Stream& stream = Stream::default_stream())
       : Tensor(attend::as_view(host).extents(), stream) {
     const attend::View<const T, Rank> from = attend::as_view(host);
+    check_tensor(from, "host");
     if (from.size() == 0) return;
     const bool in_order = from.strides() == contiguous_strides(from.extents());
     const std::unique_ptr<T[]> gathered = in_order ? nullptr : gather(from);
@@ -78,6 +81,16 @@ class Tensor {
     std::size_t elements = 1;
     for (const std::int64_t extent : extents_) elements *= static_cast<std::size_t>(extent);
     return elements;
+  }
+
+  static std::size_t bytes(const Extents<Rank>& extents) {
+    std::int64_t bytes = sizeof(T);
+    bool fits = true;
+    for (const std::int64_t extent : extents)
+      fits = fits && extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes);
+    if (!fits)
+      throw shape_error("extents are " + text(extents) + "; expected what memory can hold");
+    return static_cast<std::size_t>(bytes);
   }
 
   // The elements one after the other, last axis fastest.

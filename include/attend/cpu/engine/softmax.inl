@@ -5,7 +5,9 @@ template <class L>
 void cap_scores(const Tile<typename L::Real>& tile, std::int64_t width) {
   using Vector = typename L::Vector;
   const Vector cap = L::set1(tile.change->softcap);
-  const Vector inner = L::set1(tile.change->scale / tile.change->softcap);
+  constexpr auto kMost = std::numeric_limits<typename L::Real>::max();  // infinity times 0 is NaN
+  const Vector inner =
+      L::set1(std::clamp(tile.change->scale / tile.change->softcap, -kMost, kMost));
   for (std::int64_t n = 0; n < tile.keys * width; n += L::kLanes) {
     const Vector s = L::load(tile.scores + n);
     L::store(tile.scores + n, L::multiply(cap, tanh<L>(L::multiply(s, inner))));

@@ -62,12 +62,13 @@ struct HeadQueries {
       return all.begin <= j && end <= all.end;
     }
   };
-  /// Of `count` queries from `first` on, or as many as there are.
+  /// Of `count` queries from `first` on. Those that there are not see none.
   template <class V>
   __device__ Keys keys(const Problem& problem, const V& variant, std::int64_t first,
                        int count) const {
     const KeyBand band = variant.band(problem, b);
-    const std::int64_t end = first + count < problem.len_q ? first + count : problem.len_q;
+    const std::int64_t end = first + count;
+    if (end > problem.len_q) return {band.any(first, problem.len_q), KeyRange{}};
     return {band.any(first, end), band.all(first, end)};
   }
 

@@ -193,7 +193,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       const HeadQueries head = at.head();
       const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale, head,
                                                                  shared.queries + stage * kColumns);
-      const bool within = keys.cover(begin, end) && kept == Coverage::all;
+      const bool within =
+          keys.cover(begin, begin + Engine::kTiling.warp_rows) && kept == Coverage::all;
       excluded |= gradients(rS, rG, own.begin, within);
       if (sums_dv) add_weighted<Engine>(rdV, rS, sdO, of_do);
       if (sums_dk) add_weighted<Engine>(rdK, rG, sQ, of_q);

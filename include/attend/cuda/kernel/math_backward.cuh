@@ -52,22 +52,22 @@ __global__ void __launch_bounds__(kSoftmaxWarps* kWarp)
 /// for dS, X = Q). One block per 64 x 64 tile.
 template <class T, class V>
 __global__ void __launch_bounds__(ScalarPart::kThreads)
-    math_key_gradient(Problem problem, ScoredHeads<RealOf<T>> heads, View<const T, 4> x,
-                      View<T, 4> grad) {
+    math_key_gradient(Problem problem, View<const RealOf<T>, 3> weights, std::int64_t first_kv,
+                      View<const T, 4> x, View<T, 4> grad) {
   using Real = RealOf<T>;
   constexpr int kChunk = 32;
   __shared__ ScalarTile<Real, kChunk, ScalarPart::kTileRows> sP;
   __shared__ ScalarTile<Real, kChunk, ScalarPart::kTileColumns> sX;
 
   const HeadTile tile(problem.len_k, grad.extent(3));
-  const std::int64_t first_head = tile.head * problem.group();  // of those in memory
-  const std::int64_t b = (heads.first + first_head) / problem.heads;
-  const std::int64_t h = (heads.first + first_head) % problem.heads;
+  const std::int64_t b = (first_kv + tile.head) / problem.heads_kv;
+  const std::int64_t h_kv = (first_kv + tile.head) % problem.heads_kv;
+  const std::int64_t group = problem.group();  // may be 0
 
   Real rG[ScalarPart::kRows][ScalarPart::kColumns] = {};
-  for (std::int64_t g = 0; g < problem.group(); ++g) {
-    const View<const Real, 2> gP = View<const Real, 3>(heads.scores).inner(first_head + g);
-    const View<const T, 2> gX = x.inner(b, h + g);
+  for (std::int64_t g = 0; g < group; ++g) {
+    const View<const Real, 2> gP = weights.inner(tile.head * group + g);
+    const View<const T, 2> gX = x.inner(b, h_kv * group + g);
     for (std::int64_t i = 0; i < problem.len_q; i += kChunk) {
       load_tile<ScalarPart::kThreads>(sP, rows_from(gP, i), tile.row, {gP.extent(1), 1});
       const bool met = load_tile<ScalarPart::kThreads>(sX, rows_from(gX, i), tile.column,
@@ -85,8 +85,7 @@ __global__ void __launch_bounds__(ScalarPart::kThreads)
     for (int c = 0; c < ScalarPart::kColumns; ++c) {
       const std::int64_t j = tile.row + ScalarPart::row(r);
       const std::int64_t column = tile.column + ScalarPart::quad_column(c);
-      if (j < problem.len_k && column < grad.extent(3))
-        store(grad(b, problem.head_kv(h), j, column), rG[r][c]);
+      if (j < problem.len_k && column < grad.extent(3)) store(grad(b, h_kv, j, column), rG[r][c]);
     }
 }
 

@@ -116,8 +116,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
                                               call.grad_out, there);
     there = true;
-    const bool within =
-        at.keys().cover(own.begin, own.end) && at.coverage(own.begin, own.end) == Coverage::all;
+    const bool within = at.keys().cover(own.begin, own.begin + kRows) &&
+                        at.coverage(own.begin, own.end) == Coverage::all;
     const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale,
                                                                queries, sQueries);
     gradients(rS, rG, own.begin, within);

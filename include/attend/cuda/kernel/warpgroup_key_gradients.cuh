@@ -114,9 +114,8 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
       const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale, head,
                                                                  shared.queries + stage * kColumns);
       const std::int64_t begin = own.begin + Engine::first_row();
-      const std::int64_t end = min(own.end, begin + Engine::kTiling.warp_rows);
-      const bool within =
-          begin < end && at.keys().cover(begin, end) && at.coverage(begin, end) == Coverage::all;
+      const std::int64_t end = begin + Engine::kTiling.warp_rows;
+      const bool within = at.keys().cover(begin, end) && at.coverage(begin, end) == Coverage::all;
       Engine::template wait<Running>(rS);
       Engine::template wait<Running>(rG);
       excluded |= gradients(rS, rG, own.begin, within);

@@ -23,6 +23,10 @@ class CompiledFunctors final : public FunctorKernels<T> {
       : score_mod_(score_mod), mask_mod_(mask_mod) {}
 
   std::int64_t parameters() const override { return score_mod_.parameters(); }
+  Misfit misfit(const Problem& problem) const override {
+    const Misfit of_score = misfit_of(score_mod_, problem);
+    return of_score.name != nullptr ? of_score : misfit_of(mask_mod_, problem);
+  }
   Capability usable_capability() const override {
     return usable_capability_of<Variant<RealOf<T>, ScoreMod, MaskMod>>();
   }
@@ -53,6 +57,7 @@ class CompiledFunctors final : public FunctorKernels<T> {
 ///     }
 template <class T, Functor... Mods>
 Functors<T> functors(const Mods&... mods) {
+  static_assert(kAtMostOneOfEach<Mods...>, "there is one score_mod and one mask_mod at most");
   using ScoreMod = decltype(score_mod_of(mods...));
   using MaskMod = decltype(mask_mod_of(mods...));
   static_assert(std::is_trivially_copyable_v<ScoreMod> && std::is_trivially_copyable_v<MaskMod>,

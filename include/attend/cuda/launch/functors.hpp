@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "../../core/misfit.hpp"
 #include "backward.hpp"
 #include "forward.hpp"
 
@@ -20,6 +21,8 @@ class FunctorKernels {
   virtual ~FunctorKernels() = default;
   /// How many parameters the score function has.
   virtual std::int64_t parameters() const = 0;
+  /// What the functions refer to and does not fit, see `HasMisfit`.
+  virtual Misfit misfit(const Problem& problem) const = 0;
   /// As `cuda::usable_capability`, of these kernels.
   virtual Capability usable_capability() const = 0;
   /// As `cuda::forward`.
@@ -54,6 +57,8 @@ class Functors {
 
   /// How many parameters the score function has.
   std::int64_t parameters() const { return kernels_->parameters(); }
+  /// See `HasMisfit`.
+  Misfit misfit(const Problem& problem) const { return kernels_->misfit(problem); }
   /// Not on the host.
   template <class Real>
   Real operator()(Real score, Index) const {

@@ -66,11 +66,11 @@ void launch_math_backward(const Problem& problem, const V& variant,
            {(count * problem.len_q + kSoftmaxWarps - 1) / kSoftmaxWarps, kSoftmaxWarps * kWarp},
            stream, problem, variant, states, {weights, grad_dots, grad_scores});
     launch("math_key_gradient of v", math_key_gradient<T, V>,
-           tiles(count_kv, problem.len_k, problem.head_dim_v), stream, problem, weights,
-           tensors.grad_out, tensors.dv);
+           tiles(count_kv, problem.len_k, problem.head_dim_v), stream, problem, weights.scores,
+           first, tensors.grad_out, tensors.dv);
     launch("math_key_gradient of k", math_key_gradient<T, V>,
-           tiles(count_kv, problem.len_k, problem.head_dim), stream, problem, grad_dots, tensors.q,
-           tensors.dk);
+           tiles(count_kv, problem.len_k, problem.head_dim), stream, problem, grad_dots.scores,
+           first, tensors.q, tensors.dk);
     Problem of_keys = problem;  // dQ = dS K has the shape of O = P V
     of_keys.head_dim_v = problem.head_dim;
     launch("math_output for q", math_output<T, V>, tiles(count, problem.len_q, problem.head_dim),
