@@ -185,6 +185,7 @@ class Attend {
     const Place<device> place(q.data(), call.stream);
     const Choice choice = place.choose(problem, variant, options_, call.path);
     set_outputs(place, problem, variant, tensors);
+    check_at(place, variant, tensors);
     Log::instance().choice(place.name(), choice);
 
     const double dropout = training_ ? options_.dropout : 0;
@@ -252,6 +253,7 @@ class Attend {
     tensors.dsink = written.dsink.view();
     tensors.parameters = written.dparameters.view();
     check_gradients(variant, call, written, tensors);
+    check_at(place, variant, tensors);
     Log::instance().choice(place.name(), choice);
 
     if (saved.dropout > 0) variant.dropout = Dropout(saved.dropout, saved.rng);

@@ -139,6 +139,16 @@ TEST_F(Device, TheDeviceOfTheTensorsDecides) {
     const Tensor4 out = result.out.host().cast<float>();
     EXPECT_LT(difference(out, host.forward(q, k, v, {.rng = result.rng}).out), 1e-2f);
   }
+  const attend::cuda::Tensor<Half, 4> first_q(hq), first_k(hk);
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  const attend::cuda::Tensor<Half, 4> second_v(hv);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  try {
+    halves.forward(first_q, first_k, second_v);
+    ADD_FAILURE() << "v was taken";
+  } catch (const attend::value_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("v's address is one of cuda:1"));
+  }
   attend::set_logger({});
   EXPECT_THAT(lines, ElementsAre(HasSubstr("cuda:0: flash"), HasSubstr("host: fused"),
                                  HasSubstr("cuda:1: mem_efficient")));

@@ -219,6 +219,25 @@ TEST_F(DeviceErrors, MemoryOfTheHostIsNoDeviceMemory) {
   const attend::cuda::View<const float, 4> here(q.data(), {1, 2, 20, 8});
   EXPECT_THROW(attention.forward(here, here, here), attend::value_error);
   expect_usable();
+  const Device4 there(q);
+  const auto expect_named = [](const auto& call, const char* name) {
+    try {
+      call();
+      ADD_FAILURE() << name << " was taken";
+    } catch (const attend::value_error& error) {
+      EXPECT_THAT(error.what(), ::testing::StartsWith(std::string(name) + "'s address"));
+    }
+  };
+  expect_named([&] { attention.forward(there, here, there); }, "k");
+  expect_named([&] { attention.forward(there, there, here); }, "v");
+  attend::Tensor<float, 4> out(1, 2, 20, 8);
+  const attend::cuda::View<float, 4> out_here(out.data(), {1, 2, 20, 8});
+  expect_named([&] { attention.forward_into(out_here, there, there, there); }, "out");
+  const attend::cuda::View<const float, 4> bias(q.data(), {1, 1, 1, 20});
+  expect_named([&] { attention.forward(there, there, there, {.bias = bias}); }, "bias");
+  const auto result = attention.forward(there, there, there);
+  expect_named([&] { attention.backward(here, result, there, there, there); }, "grad_out");
+  expect_usable();
 }
 
 }  // namespace

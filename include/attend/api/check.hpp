@@ -212,6 +212,25 @@ void check_apart(const A& output, const std::string& name, const B& other,
     throw value_error(name + " overlaps " + other_name + "; expected memory of its own");
 }
 
+/// What a call is made with besides q lies at the place of the call.
+template <class Place, class V>
+void check_variant_at(const Place& place, const V& variant) {
+  place.check(variant.bias, "bias");
+  place.check(variant.alibi, "alibi");
+  place.check(variant.mask, "mask");
+  place.check(variant.sink, "sink");
+}
+
+/// So does what a forward pass reads and writes.
+template <class Place, class T, class V>
+void check_at(const Place& place, const V& variant, const ForwardTensors<T>& tensors) {
+  check_variant_at(place, variant);
+  place.check(tensors.k, "k");
+  place.check(tensors.v, "v");
+  place.check(tensors.out, "out");
+  place.check(tensors.lse, "lse");
+}
+
 /// Where a forward pass writes fits the problem, and is apart from what it reads.
 template <class Output, std::size_t Rank, class T, class V>
 void check_destination(const Output& output, const std::string& name,

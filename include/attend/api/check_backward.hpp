@@ -37,6 +37,24 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
   if (tensors.grad_lse) check(tensors.grad_lse, "grad_lse", rows);
 }
 
+/// What a backward pass reads and writes lies at the place of the call, where q does.
+template <class Place, class T, class V>
+void check_at(const Place& place, const V& variant, const BackwardTensors<T>& tensors) {
+  check_variant_at(place, variant);
+  place.check(tensors.k, "k");
+  place.check(tensors.v, "v");
+  place.check(tensors.out, "forward.out");
+  place.check(tensors.lse, "forward.lse");
+  place.check(tensors.grad_out, "grad_out");
+  place.check(tensors.grad_lse, "grad_lse");
+  place.check(tensors.dq, "dq");
+  place.check(tensors.dk, "dk");
+  place.check(tensors.dv, "dv");
+  place.check(tensors.dbias, "dbias");
+  place.check(tensors.dsink, "dsink");
+  place.check(tensors.parameters, "dparameters");
+}
+
 /// Where a backward pass writes fits the problem, and is apart from what it reads and writes
 /// elsewhere.
 template <class T, Device device, class V>

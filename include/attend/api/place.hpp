@@ -45,6 +45,10 @@ class Place<Device::host> {
     return attend::choose(problem, options, {}, forced);
   }
 
+  /// Whether a tensor lies here is not asked on the host.
+  template <class View>
+  void check(const View&, const char*) const {}
+
   /// Gives a result its extents; its elements have no particular value.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {

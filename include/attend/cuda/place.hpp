@@ -38,6 +38,14 @@ inline int device_of_q(const void* q) {
   return device;
 }
 
+/// Whether memory is a device's, or one that CUDA shares between devices and the host.
+inline bool is_memory_of(int device, const void* memory) {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
+  if (attributes.type == cudaMemoryTypeDevice) return attributes.device == device;
+  return attributes.type != cudaMemoryTypeUnregistered;
+}
+
 /// The same elements under the kernels' name for their type.
 template <class To, class From, int Rank>
 attend::View<To, Rank> stored(const attend::View<From, Rank>& view) {
@@ -79,6 +87,18 @@ class Place<Device::cuda> {
     Choice choice = attend::choose(problem, options, usable, forced);
     choice.reason += "; " + cuda::compiled_for(usable);
     return choice;
+  }
+
+  /// A tensor, if there is one, lies on the device on which q does.
+  /// @throws value_error if not; a kernel would fail, and the process' device with it.
+  template <class View>
+  void check(const View& view, const char* name) const {
+    if (view.size() == 0 || view.data() == nullptr) return;
+    if (cuda::is_memory_of(current_.device(), view.data())) return;
+    const int device = cuda::device_of(view.data());
+    throw value_error(std::string(name) + "'s address is one of " +
+                      (device < 0 ? "the host" : "cuda:" + std::to_string(device)) +
+                      "; expected memory of " + this->name() + ", where q lies");
   }
 
   /// Gives a result its extents; its elements have no particular value.
