@@ -212,19 +212,20 @@ void check_apart(const A& output, const std::string& name, const B& other,
     throw value_error(name + " overlaps " + other_name + "; expected memory of its own");
 }
 
-/// What a call is made with besides q lies at the place of the call.
-template <class Place, class V>
-void check_variant_at(const Place& place, const V& variant) {
-  place.check(variant.bias, "bias");
-  place.check(variant.alibi, "alibi");
-  place.check(variant.mask, "mask");
-  place.check(variant.sink, "sink");
+/// Calls `visit(tensor, name)` for each of a variant's tensors, given or not.
+template <class V, class Visit>
+void each_tensor(const V& variant, const Visit& visit) {
+  visit(variant.bias, "bias");
+  visit(variant.alibi, "alibi");
+  visit(variant.mask, "mask");
+  visit(variant.sink, "sink");
 }
 
-/// So does what a forward pass reads and writes.
+/// What a forward pass reads and writes lies at the place of the call, where q does.
+/// @throws value_error naming what does not
 template <class Place, class T, class V>
 void check_at(const Place& place, const V& variant, const ForwardTensors<T>& tensors) {
-  check_variant_at(place, variant);
+  each_tensor(variant, [&](const auto& view, const char* name) { place.check(view, name); });
   place.check(tensors.k, "k");
   place.check(tensors.v, "v");
   place.check(tensors.out, "out");
@@ -240,10 +241,8 @@ void check_destination(const Output& output, const std::string& name,
   check_apart(output, name, inputs.q, "q");
   check_apart(output, name, inputs.k, "k");
   check_apart(output, name, inputs.v, "v");
-  check_apart(output, name, variant.bias, "bias");
-  check_apart(output, name, variant.alibi, "alibi");
-  check_apart(output, name, variant.mask, "mask");
-  check_apart(output, name, variant.sink, "sink");
+  each_tensor(variant,
+              [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
 }
 
 }  // namespace attend

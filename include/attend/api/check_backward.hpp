@@ -38,9 +38,10 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
 }
 
 /// What a backward pass reads and writes lies at the place of the call, where q does.
+/// @throws value_error naming what does not
 template <class Place, class T, class V>
 void check_at(const Place& place, const V& variant, const BackwardTensors<T>& tensors) {
-  check_variant_at(place, variant);
+  each_tensor(variant, [&](const auto& view, const char* name) { place.check(view, name); });
   place.check(tensors.k, "k");
   place.check(tensors.v, "v");
   place.check(tensors.out, "forward.out");
