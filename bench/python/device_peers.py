@@ -70,8 +70,10 @@ def run_row(library, beside, row, options):
         first[name] = seconds_of(one, 1)
     fastest = min(first.values())
     times = {name: [seconds] if seconds > SLOW * fastest else [] for name, seconds in first.items()}
-    for _ in range(options.repetitions):
-        for name, (one, _) in able.items():
+    for turn in range(options.repetitions):
+        order = list(able.items())
+        order = order[turn % len(order):] + order[:turn % len(order)]  # who comes first has the coolest device
+        for name, (one, _) in order:
             if first[name] <= SLOW * fastest:
                 calls = max(1, min(100, int(options.seconds / first[name])))
                 times[name].append(seconds_of(one, calls))

@@ -62,7 +62,7 @@ void check(Path path, std::int64_t len_q, std::int64_t len_k) {
   grad.setRandom(), host_k.setRandom();
   host_q.setZero();
   const Device4 k(host_k), v(host_k), grad_out(grad);
-  Device4 q(host_q), out(queries), dq(queries), dk(keys), dv(keys);
+  Device4 q(host_q), out(queries), twice(queries), dq(queries), dk(keys), dv(keys);
   const attend::Attend<Half> attention{{.dropout = 0.2, .flash = true}};
   const attend::cuda::Stream stream;
   attend::Call<Half> call{.causal = attend::Causal::offset(len_k / 2),
@@ -73,6 +73,7 @@ void check(Path path, std::int64_t len_q, std::int64_t len_k) {
   const Graph graph(stream, [&] {
     attention.forward_into(out, q, k, v, call);
     const auto result = attention.forward(q, k, v, call);  // gives its memory back in the graph
+    attention.forward_into(twice, result.out, k, v, call);
     attention.backward_into({.dq = dq, .dk = dk, .dv = dv}, grad_out, result, q, k, v, call);
   });
   for (int step = 0; step < 2; ++step) {
@@ -85,8 +86,10 @@ void check(Path path, std::int64_t len_q, std::int64_t len_k) {
     stream.synchronize();
     const auto result = attention.forward(other, k, v, call);
     const auto g = attention.backward(grad_out, result, other, k, v, call);
+    const auto second = attention.forward(result.out, k, v, call);
     stream.synchronize();
     expect_near(out, result.out, 2e-3f, "out");
+    expect_near(twice, second.out, 2e-3f, "twice");
     expect_near(dq, g.dq, 5e-3f, "dq");
     expect_near(dk, g.dk, 1e-2f, "dk");
     expect_near(dv, g.dv, 1e-2f, "dv");

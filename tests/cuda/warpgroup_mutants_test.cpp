@@ -81,6 +81,8 @@ constexpr const char* kArrived =
     "\\{\\.reg \\.pred done; mbarrier\\.try_wait[^}]*selp\\.u32 (%r\\d+), 1, 0, done;\\}";
 constexpr const char* kArrive = "\\{[^}]*mbarrier\\.arrive[^}]*\\}";
 constexpr const char* kComputeBarrier = "barrier\\.cta\\.sync\\.aligned 1[^;]*;";
+constexpr const char* kCopied = "cp\\.async\\.mbarrier[^;\\[]*\\[(%r\\d+)\\];";
+constexpr const char* kWarpgroupBarrier = "barrier\\.cta\\.sync\\.aligned %r[^;]*;";
 constexpr const char* kProxy = "fence\\.proxy\\.async[^;]*;";
 constexpr const char* kDone = "wgmma\\.wait_group[^;]*;";
 constexpr const char* kFence = "wgmma\\.fence[^;]*;";
@@ -89,38 +91,40 @@ constexpr const char* kProduct = "wgmma\\.mma_async[^;]*;";
 
 INSTANTIATE_TEST_SUITE_P(
     Warpgroups, WarpgroupMutants,
-    ::testing::Values(
-        Mutant{"barriers_not_there_yet", kForward, kBarrier, 0, ""},
-        Mutant{"a_producer_too_few", kForward, kInit, 4, "$1, 96;"},
-        Mutant{"a_user_too_few", kForward, kInit, 8, "$1, 7;"},
-        Mutant{"a_user_too_many", kForward, kInit, 8, "$1, 9;"},
-        Mutant{"queries_not_waited_for", kForward, kArrived, 0, "mov.u32 $1, 1;"},
-        Mutant{"first_keys_not_waited_for", kForward, kArrived, 1, "mov.u32 $1, 1;"},
-        Mutant{"last_values_not_waited_for", kForward, kArrived, 6, "mov.u32 $1, 1;"},
-        Mutant{"keys_not_free", kForward, kArrived, 8, "mov.u32 $1, 1;"},
-        Mutant{"values_not_free", kForward, kArrived, 9, "mov.u32 $1, 1;"},
-        Mutant{"keys_never_free", kForward, kArrive, 0, ""},
-        Mutant{"keys_free_too_early", kForward, kDone, 0, ""},
-        Mutant{"values_free_too_early", kForward, kDone, 2, "wgmma.wait_group.sync.aligned 1;"},
-        Mutant{"last_outputs_not_waited_for", kForward, kDone, 5, ""},
-        Mutant{"scores_written_too_early", kForward, kFence, 0, ""},
-        Mutant{"scores_of_no_group", kForward, kGroup, 0, ""},
-        Mutant{"outputs_of_no_group", kForward, kGroup, 5, ""},
-        Mutant{"score_left_out", kForward, kProduct, 1, ""},
-        Mutant{"keys_landed_too_little", kForward, kWait, 17, "cp.async.wait_group 4;"},
-        Mutant{"keys_not_for_products", kForward, kProxy, 5, ""},
-        Mutant{"queries_still_read", kForward, kComputeBarrier, 0, ""},
-        Mutant{"not_computed_again", kForward, "atom\\.shared\\.or[^;]*;", 0, ""},
-        Mutant{"rows_anew_barrier", kForward, kComputeBarrier, 4, ""},
-        Mutant{"tiles_anew_barrier", kForward, kComputeBarrier, 5, ""},
-        Mutant{"tiles_anew_not_for_products", kForward, kProxy, 0, ""},
-        Mutant{"tiles_anew_not_landed", kForward, kWait, 0, ""}),
+    ::testing::Values(Mutant{"barriers_not_there_yet", kForward, kBarrier, 0, ""},
+                      Mutant{"a_producer_too_few", kForward, kInit, 4, "$1, 96;"},
+                      Mutant{"a_user_too_few", kForward, kInit, 10, "$1, 11;"},
+                      Mutant{"a_user_too_many", kForward, kInit, 10, "$1, 13;"},
+                      Mutant{"queries_not_waited_for", kForward, kArrived, 0, "mov.u32 $1, 1;"},
+                      Mutant{"first_keys_not_waited_for", kForward, kArrived, 3, "mov.u32 $1, 1;"},
+                      Mutant{"last_values_not_waited_for", kForward, kArrived, 8, "mov.u32 $1, 1;"},
+                      Mutant{"keys_not_free", kForward, kArrived, 11, "mov.u32 $1, 1;"},
+                      Mutant{"values_not_free", kForward, kArrived, 12, "mov.u32 $1, 1;"},
+                      Mutant{"keys_never_free", kForward, kArrive, 2, ""},
+                      Mutant{"keys_free_too_early", kForward, kDone, 0, ""},
+                      Mutant{"values_free_too_early", kForward, kDone, 2,
+                             "wgmma.wait_group.sync.aligned 1;"},
+                      Mutant{"last_outputs_not_waited_for", kForward, kDone, 5, ""},
+                      Mutant{"scores_written_too_early", kForward, kFence, 0, ""},
+                      Mutant{"scores_of_no_group", kForward, kGroup, 0, ""},
+                      Mutant{"outputs_of_no_group", kForward, kGroup, 5, ""},
+                      Mutant{"score_left_out", kForward, kProduct, 1, ""},
+                      Mutant{"keys_never_there", kForward, kCopied, 1, ""},
+                      Mutant{"values_there_too_early", kForward, kCopied, 2,
+                             "{.reg .b64 ignored; mbarrier.arrive.shared::cta.b64 ignored, [$1];}"},
+                      Mutant{"keys_not_for_products", kForward, kProxy, 5, ""},
+                      Mutant{"queries_still_read", kForward, kWarpgroupBarrier, 0, ""},
+                      Mutant{"not_computed_again", kForward, "atom\\.shared\\.or[^;]*;", 0, ""},
+                      Mutant{"rows_anew_barrier", kForward, kComputeBarrier, 3, ""},
+                      Mutant{"tiles_anew_barrier", kForward, kComputeBarrier, 4, ""},
+                      Mutant{"tiles_anew_not_for_products", kForward, kProxy, 7, ""},
+                      Mutant{"tiles_anew_not_landed", kForward, kWait, 0, ""}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(Warpgroups, TurnMutants,
-                         ::testing::Values(Mutant{"queries_not_free", kForward, kArrived, 7,
+                         ::testing::Values(Mutant{"queries_not_free", kForward, kArrived, 10,
                                                   "mov.u32 $1, 1;"},
-                                           Mutant{"queries_never_free", kForward, kArrive, 6, ""},
+                                           Mutant{"queries_never_free", kForward, kArrive, 8, ""},
                                            Mutant{"producers_rows_barrier", kForward,
                                                   "barrier\\.cta\\.sync\\.aligned 2[^;]*;", 1, ""}),
                          name_of);

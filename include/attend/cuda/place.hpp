@@ -28,22 +28,15 @@ using Stored =
     std::conditional_t<ElementTraits<T>::kDtype == Dtype::f16, F16,
                        std::conditional_t<ElementTraits<T>::kDtype == Dtype::bf16, BF16, T>>;
 
-/// The device on which q lies; the current one if q has no elements.
+/// The device on which q lies; the current one if q has no elements, or if `stream`, which is
+/// captured, has yet to take q's memory.
 /// @throws value_error if q lies in memory of the host's.
-inline int device_of_q(const void* q) {
+inline int device_of_q(const void* q, const Stream& stream) {
   if (q == nullptr) return current_device();
-  const int device = device_of(q);
-  if (device < 0)
-    throw value_error("q's address is one of the host's; expected device memory, as its type says");
-  return device;
-}
-
-/// Whether memory is a device's, or one that CUDA shares between devices and the host.
-inline bool is_memory_of(int device, const void* memory) {
-  cudaPointerAttributes attributes{};
-  check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
-  if (attributes.type == cudaMemoryTypeDevice) return attributes.device == device;
-  return attributes.type != cudaMemoryTypeUnregistered;
+  const cudaPointerAttributes attributes = attributes_of(q);
+  if (attributes.type != cudaMemoryTypeUnregistered) return attributes.device;
+  if (stream.is_capturing()) return current_device();
+  throw value_error("q's address is one of the host's; expected device memory, as its type says");
 }
 
 /// The same elements under the kernels' name for their type.
@@ -64,7 +57,8 @@ class Place<Device::cuda> {
 
   /// Of a call whose q lies at an address.
   Place(const void* q, const Stream& stream)
-      : current_(cuda::device_of_q(q)), stream_(cuda::Stream::of(stream.device_stream())) {}
+      : stream_(cuda::Stream::of(stream.device_stream())),
+        current_(cuda::device_of_q(q, stream_)) {}
 
   /// As the log calls it.
   std::string name() const { return "cuda:" + std::to_string(current_.device()); }
@@ -89,15 +83,18 @@ class Place<Device::cuda> {
     return choice;
   }
 
-  /// A tensor, if there is one, lies on the device on which q does.
+  /// A tensor, if there is one, lies on the device on which q does, or CUDA shares it.
   /// @throws value_error if not; a kernel would fail, and the process' device with it.
   template <class View>
   void check(const View& view, const char* name) const {
     if (view.size() == 0 || view.data() == nullptr) return;
-    if (cuda::is_memory_of(current_.device(), view.data())) return;
-    const int device = cuda::device_of(view.data());
+    const cudaPointerAttributes attributes = cuda::attributes_of(view.data());
+    const bool known = attributes.type != cudaMemoryTypeUnregistered;
+    if (attributes.type == cudaMemoryTypeDevice ? attributes.device == current_.device()
+                                                : known || stream_.is_capturing())
+      return;
     throw value_error(std::string(name) + "'s address is one of " +
-                      (device < 0 ? "the host" : "cuda:" + std::to_string(device)) +
+                      (known ? "cuda:" + std::to_string(attributes.device) : "the host") +
                       "; expected memory of " + this->name() + ", where q lies");
   }
 
@@ -186,8 +183,8 @@ class Place<Device::cuda> {
     return {.offsets = count(call.causal.shifts()), .key_lengths = count(call.key_lengths)};
   }
 
-  cuda::CurrentDevice current_;
   cuda::Stream stream_;
+  cuda::CurrentDevice current_;
 };
 
 }  // namespace attend

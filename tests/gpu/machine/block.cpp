@@ -207,9 +207,13 @@ void Block::complete_if_full(std::uint32_t number) {
 void Block::lanes_exited(Warp& warp) {
   if (alive_threads() == 0) {
     for (auto& [offset, barrier] : mbarriers) {
-      if (barrier.copies.empty()) continue;
+      if (!barrier.tracks_copies()) continue;
+      const std::string what = barrier.copies.empty() ? "copies" : "bulk copies";
       barrier.copies.clear();
-      warp.fail(Fault::pending_copy, 0, "the block ends with bulk copies in flight");
+      barrier.arrivals.clear();
+      warp.fail(Fault::pending_copy, 0,
+                "the block ends with " + what + " in flight that the mbarrier at shared offset " +
+                    std::to_string(offset) + " tracks");
     }
   }
   for (std::uint32_t i = 0; i < barriers_.size(); ++i) complete_if_full(i);

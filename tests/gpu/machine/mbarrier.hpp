@@ -16,6 +16,13 @@ struct BulkCopy {
   std::vector<std::byte> defined;
 };
 
+/// A thread's arrival when its first `copies` copies (cp.async) have ended.
+struct CopyArrival {
+  std::uint32_t warp;
+  std::uint32_t lane;
+  std::uint64_t copies;
+};
+
 /// An mbarrier object in shared memory. Its phase ends when all arrivals and all bytes that it
 /// expects have come.
 struct MBarrier {
@@ -27,8 +34,11 @@ struct MBarrier {
   bool is_fenced = false;    ///< and made that visible to the asynchronous proxy
   bool asked = false;        ///< a wait has failed since the last copy landed
   std::vector<BulkCopy> copies;
+  std::vector<CopyArrival> arrivals;   ///< to come
   std::vector<std::uint32_t> arrived;  ///< what those that arrived knew (RaceDetector::publish)
   std::vector<std::uint32_t> known;    ///< the same of the last phase that ended
+
+  bool tracks_copies() const { return !copies.empty() || !arrivals.empty(); }
 };
 
 }  // namespace gpu

@@ -6,8 +6,8 @@
 namespace gpu {
 
 RaceDetector::RaceDetector(std::size_t bytes, std::uint32_t warps)
-    : warps_(warps), words_((bytes + 3) / 4), published_(warps, 0) {
-  for (WarpClock& w : warps_) w.knows.assign(warps, 0);
+    : warps_(warps), words_((bytes + 3) / 4), published_(2 * warps, 0) {
+  for (WarpClock& w : warps_) w.knows.assign(2 * warps, 0);
 }
 
 void RaceDetector::join(Knowledge& into, const Knowledge& from) {
@@ -22,11 +22,18 @@ bool RaceDetector::ordered(const Thread& now, std::uint32_t warp, std::uint32_t 
   return mine.pairs != nullptr && clock < (*mine.pairs)[now.lane][lane];
 }
 
+bool RaceDetector::known_as_copy(const Record& r, const Knowledge& knows) const {
+  const bool is_copy = r.write == Write::copied || r.write == Write::arrived;
+  return is_copy && r.write_time < knows[copies_of(warp_of(r))];
+}
+
 RaceDetector::Conflict RaceDetector::check_write(const Record& r, const Thread& now) const {
   if (r.write == Write::none) return {};
   const std::uint32_t warp = warp_of(r);
   const std::uint32_t lane = lane_of(r);
-  if (ordered(now, warp, lane, r.write_time, r.write_clock)) return {};
+  const bool by_thread = r.write != Write::arrived;
+  if (by_thread && ordered(now, warp, lane, r.write_time, r.write_clock)) return {};
+  if (known_as_copy(r, warps_[now.warp].knows)) return {};
   return {Conflict::Kind::read_after_write, warp, lane, r.write_site, 0};
 }
 
@@ -198,11 +205,12 @@ RaceDetector::Conflict RaceDetector::begin_copy(Thread now, std::uint32_t offset
   return read.kind != Conflict::Kind::none ? read : other;
 }
 
-void RaceDetector::end_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
+void RaceDetector::end_copy(Thread now, std::uint32_t offset, std::uint32_t bytes, Ending ending) {
+  const Write kind = ending == Ending::wait      ? Write::copied
+                     : ending == Ending::arrival ? Write::arrived
+                                                 : Write::bulk;
   each_record(offset, bytes, true, [&](Record& r) -> Conflict {
-    const std::uint32_t site = r.write_site;
-    set_write(r, now, Write::weak);
-    r.write_site = site;
+    set_write(r, now, kind);
     return {};
   });
 }
@@ -218,24 +226,49 @@ RaceDetector::Conflict RaceDetector::check_being_read(std::uint32_t offset,
   return {};
 }
 
-/// What a product of that warp has to know of a write.
-RaceDetector::Conflict RaceDetector::check_product(const Record& r, std::uint32_t warp) const {
+/// All lanes of a warp that knows that much know of the write.
+bool RaceDetector::known_by_all(const Record& r, std::uint32_t warp, std::uint32_t all_lanes,
+                                const Knowledge& knows) const {
+  if (known_as_copy(r, knows)) return true;
+  if (r.write == Write::arrived) return false;
+  const std::uint32_t writer = warp_of(r);
+  return writer == warp ? r.write_clock < all_lanes : r.write_time < knows[writer];
+}
+
+/// The thread that wrote has executed a fence since, and that warp knows.
+bool RaceDetector::fenced_by_writer(const Record& r, std::uint32_t warp) const {
   const std::uint32_t writer = warp_of(r), lane = lane_of(r);
-  const WarpClock& mine = warps_[warp];
-  const bool same = writer == warp;
-  // all lanes execute the product: all of them must know
-  if (same ? r.write_clock >= mine.all_lanes : r.write_time >= mine.knows[writer]) {
-    return {Conflict::Kind::read_after_write, writer, lane, r.write_site, 0};
-  }
-  if (r.write == Write::bulk) return {};
   const auto& fences = warps_[writer].fences;
+  const auto is_later = [&](const ProxyFence& f) {
+    return (f.lanes >> lane & 1) != 0 && (r.write != Write::arrived || known_as_copy(r, f.knows));
+  };
   auto at = std::lower_bound(fences.begin(), fences.end(), r.write_time,
                              [](const ProxyFence& f, std::uint32_t time) { return f.time < time; });
-  while (at != fences.end() && (at->lanes >> lane & 1) == 0) ++at;
-  const bool known =
-      at != fences.end() && (same ? at->clock < mine.all_lanes : at->time < mine.knows[writer]);
-  if (known) return {};
-  return {Conflict::Kind::other_proxy, writer, lane, r.write_site, 0};
+  at = std::find_if(at, fences.end(), is_later);
+  if (at == fences.end()) return false;
+  const WarpClock& mine = warps_[warp];
+  return writer == warp ? at->clock < mine.all_lanes : at->time < mine.knows[writer];
+}
+
+/// Each lane of that warp has executed a fence since it knows of the write.
+bool RaceDetector::fenced_by_reader(const Record& r, std::uint32_t warp) const {
+  const auto& fences = warps_[warp].fences;
+  std::uint32_t lanes = 0;
+  for (auto at = fences.rbegin(); at != fences.rend() && lanes != ~0u; ++at) {
+    if (!known_by_all(r, warp, at->all_lanes, at->knows)) break;
+    lanes |= at->lanes;
+  }
+  return lanes == ~0u;
+}
+
+/// What a product of that warp has to know of a write: all lanes execute it, all of them must know.
+RaceDetector::Conflict RaceDetector::check_product(const Record& r, std::uint32_t warp) const {
+  const WarpClock& mine = warps_[warp];
+  if (!known_by_all(r, warp, mine.all_lanes, mine.knows)) {
+    return {Conflict::Kind::read_after_write, warp_of(r), lane_of(r), r.write_site, 0};
+  }
+  if (r.write == Write::bulk || fenced_by_writer(r, warp) || fenced_by_reader(r, warp)) return {};
+  return {Conflict::Kind::other_proxy, warp_of(r), lane_of(r), r.write_site, 0};
 }
 
 RaceDetector::Conflict RaceDetector::begin_read(std::uint32_t first, std::uint32_t site,
@@ -244,18 +277,20 @@ RaceDetector::Conflict RaceDetector::begin_read(std::uint32_t first, std::uint32
   Conflict found;
   // words that one copy or store wrote follow each other: they are looked at once
   std::uint32_t time = 0, clock = 0, thread = ~0u;
+  Write kind = Write::none;
   for (const std::uint32_t offset : offsets) {
     const Conflict conflict = each_record(offset, 16, false, [&](Record& r) -> Conflict {
       if (r.write == Write::none) return {};
       if (r.write == Write::in_flight) {
         return {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
       }
-      if (r.write_time == time && r.write_clock == clock && r.write_thread == thread) return {};
+      const bool same_time = r.write_time == time && r.write_clock == clock;
+      if (same_time && r.write_thread == thread && r.write == kind) return {};
       for (std::uint32_t warp = first; warp < first + 4; ++warp) {
         const Conflict c = check_product(r, warp);
         if (c.kind != Conflict::Kind::none) return c;
       }
-      time = r.write_time, clock = r.write_clock, thread = r.write_thread;
+      time = r.write_time, clock = r.write_clock, thread = r.write_thread, kind = r.write;
       return {};
     });
     if (found.kind == Conflict::Kind::none) found = conflict;
@@ -289,13 +324,6 @@ void RaceDetector::end_read(std::uint32_t warp, std::uint32_t site,
   }
 }
 
-void RaceDetector::end_bulk_copy(Thread now, std::uint32_t offset, std::uint32_t bytes) {
-  each_record(offset, bytes, true, [&](Record& r) -> Conflict {
-    set_write(r, now, Write::bulk);
-    return {};
-  });
-}
-
 void RaceDetector::publish(std::uint32_t warp, std::vector<std::uint32_t>& into) {
   ++time_;
   Knowledge mine = warps_[warp].knows;
@@ -310,9 +338,18 @@ void RaceDetector::learn(std::uint32_t warp, const std::vector<std::uint32_t>& f
   sync_all_lanes(warp);
 }
 
+void RaceDetector::publish_copies(std::uint32_t warp, std::vector<std::uint32_t>& into) {
+  if (into.empty()) into.assign(2 * warps_.size(), 0);
+  into[copies_of(warp)] = ++time_;
+}
+
+void RaceDetector::learn_copies(std::uint32_t warp) {
+  warps_[warp].knows[copies_of(warp)] = ++time_;
+}
+
 void RaceDetector::proxy_fence(std::uint32_t warp, std::uint32_t lanes) {
   WarpClock& w = warps_[warp];
-  w.fences.push_back({time_, w.clock, lanes});
+  w.fences.push_back({time_, w.clock, lanes, w.all_lanes, w.knows});
   ++time_;
 }
 
@@ -354,7 +391,7 @@ void RaceDetector::arrive(std::uint32_t warp, std::uint32_t barrier) {
 
 void RaceDetector::complete(const std::vector<std::uint32_t>& warps, std::uint32_t barrier) {
   ++time_;
-  Knowledge all(warps_.size(), 0);
+  Knowledge all(2 * warps_.size(), 0);
   for (const std::uint32_t w : warps) {
     join(all, warps_[w].knows);
     all[w] = time_;

@@ -50,23 +50,30 @@ class RaceDetector {
   /// `same_value`: the bytes written are those that are there; two such writes are no race.
   Conflict write(Thread thread, std::uint32_t offset, std::uint32_t bytes, Strength strength,
                  bool same_value);
+  /// How a copy ends. wait: its thread has waited for it, and has written the bytes then. arrival:
+  /// an mbarrier that tracks it knows that it has landed, its thread does not. bulk: like a wait by
+  /// its thread, but the bytes were written by the asynchronous proxy.
+  enum class Ending : std::uint8_t { wait, arrival, bulk };
   /// An asynchronous copy by that thread is under way to these bytes / has landed.
   Conflict begin_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
-  void end_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
+  void end_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes, Ending ending);
 
   /// A product of the warpgroup that starts with warp `first` is going to read 16 bytes at each of
   /// these offsets, through the asynchronous proxy. Each of its four warps must know what was
-  /// written there, and that the writer made it visible to that proxy since.
+  /// written there, and either that the writer made it visible to that proxy since, or must have
+  /// done so itself since it knows.
   Conflict begin_read(std::uint32_t first, std::uint32_t site,
                       const std::vector<std::uint32_t>& offsets);
   /// One of those warps has waited for it.
   void end_read(std::uint32_t warp, std::uint32_t site, const std::vector<std::uint32_t>& offsets);
-  /// A bulk copy has landed: unlike end_copy's, its bytes were written by the asynchronous proxy.
-  void end_bulk_copy(Thread thread, std::uint32_t offset, std::uint32_t bytes);
   /// What the warp knows and has done goes into `into` (empty: nothing yet), from where `learn`
   /// gives it to others.
   void publish(std::uint32_t warp, std::vector<std::uint32_t>& into);
   void learn(std::uint32_t warp, const std::vector<std::uint32_t>& from);
+  /// The same of the warp's copies that have ended alone, not of what else it has done / for
+  /// itself.
+  void publish_copies(std::uint32_t warp, std::vector<std::uint32_t>& into);
+  void learn_copies(std::uint32_t warp);
   /// fence.proxy.async, of shared memory.
   void proxy_fence(std::uint32_t warp, std::uint32_t lanes);
 
@@ -80,7 +87,16 @@ class RaceDetector {
   void strong_read(std::uint32_t warp);
 
  private:
-  enum class Write : std::uint8_t { none, weak, within_block, strong, bulk, in_flight };
+  enum class Write : std::uint8_t {
+    none,
+    weak,
+    within_block,
+    strong,
+    copied,   ///< known to who knows what the thread did, or what its copies did
+    arrived,  ///< known to who knows what the thread's copies did
+    bulk,
+    in_flight
+  };
   struct Record {
     std::uint32_t write_time = 0;
     std::uint32_t write_clock = 0;
@@ -98,7 +114,9 @@ class RaceDetector {
   static bool excused(const Record& record, const Thread& now, Strength strength);
   static std::uint32_t warp_of(const Record& r) { return std::uint32_t{r.write_thread} >> 5; }
   static std::uint32_t lane_of(const Record& r) { return r.write_thread & 31u; }
-  using Knowledge = std::vector<std::uint32_t>;  ///< by warp: everything before that time is known
+  /// By warp: everything before that time is known. Then once more, of the warp's copies alone.
+  using Knowledge = std::vector<std::uint32_t>;
+  std::size_t copies_of(std::uint32_t warp) const { return warps_.size() + warp; }
 
   template <class Visit>
   Conflict each_record(std::uint32_t offset, std::uint32_t bytes, bool unify, Visit visit);
@@ -107,6 +125,11 @@ class RaceDetector {
   Conflict check_write(const Record& record, const Thread& now) const;
   Conflict check_readers(const Record& record, const Thread& now) const;
   Conflict check_being_read(std::uint32_t offset, std::uint32_t bytes) const;
+  bool known_as_copy(const Record& record, const Knowledge& knows) const;
+  bool known_by_all(const Record& record, std::uint32_t warp, std::uint32_t all_lanes,
+                    const Knowledge& knows) const;
+  bool fenced_by_writer(const Record& record, std::uint32_t warp) const;
+  bool fenced_by_reader(const Record& record, std::uint32_t warp) const;
   Conflict check_product(const Record& record, std::uint32_t warp) const;
   void set_write(Record& record, const Thread& now, Write kind);
   void add_table(Record& record);
@@ -116,6 +139,8 @@ class RaceDetector {
 
   struct ProxyFence {
     std::uint32_t time, clock, lanes;
+    std::uint32_t all_lanes;  ///< and what the warp knew then
+    Knowledge knows;
   };
   /// Products in flight that read 16 bytes.
   struct BeingRead {

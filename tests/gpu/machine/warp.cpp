@@ -320,13 +320,8 @@ void Warp::exit(std::uint32_t lanes) {
   std::uint32_t pending = 0;
   for (std::uint32_t set = lanes; set != 0; set &= set - 1) {
     const auto lane = static_cast<std::uint32_t>(std::countr_zero(set));
-    CopyQueue& queue = copies[lane];
-    if (!queue.open.empty()) pending |= 1u << lane;
-    for (const auto& group : queue.groups) {
-      if (!group.empty()) pending |= 1u << lane;
-    }
-    queue.open.clear();
-    queue.groups.clear();
+    const CopyQueue& queue = copies[lane];
+    if (queue.begun > std::max(queue.ended, queue.tracked)) pending |= 1u << lane;
   }
   if (pending != 0) {
     fail(Fault::pending_copy, pending,

@@ -32,10 +32,20 @@ struct PendingCopy {
   std::array<std::byte, 16> defined;
 };
 
+/// Copies that are committed together.
+struct CopyGroup {
+  std::vector<PendingCopy> copies;  ///< that have not ended
+  bool arrived = false;             ///< others of them have: an mbarrier has tracked them
+};
+
 /// The asynchronous copies of a lane: those not committed yet, and committed groups, oldest first.
+/// They end in the order in which they began.
 struct CopyQueue {
-  std::vector<PendingCopy> open;
-  std::vector<std::vector<PendingCopy>> groups;
+  CopyGroup open;
+  std::vector<CopyGroup> groups;
+  std::uint64_t begun = 0;
+  std::uint64_t ended = 0;
+  std::uint64_t tracked = 0;  ///< by mbarriers, the oldest
 };
 
 /// What a group of lanes waits for.

@@ -304,7 +304,8 @@ void report_race(Warp& w, u32 lane, const RaceDetector::Conflict& c) {
     case Kind::other_proxy:
       return w.fail(Fault::missing_fence, 1u << lane,
                     "reads " + byte + ", written by " + who + earlier +
-                        ", no fence.proxy.async by that thread since (with a barrier after it)");
+                        ", no fence.proxy.async by that thread since (with a barrier after it), "
+                        "nor by all lanes of the reading warps since that barrier");
     case Kind::read_after_write:
       return w.fail(Fault::shared_race, 1u << lane,
                     "reads " + byte + ", which " + who + " wrote" + earlier +

@@ -1,3 +1,6 @@
+#include "gpu/ops/async.hpp"
+
+#include <algorithm>
 #include <cstring>
 
 #include "gpu/ops/access.hpp"
@@ -10,6 +13,7 @@ namespace {
 
 using ptx::Space;
 using ptx::Type;
+using Ending = RaceDetector::Ending;
 
 enum Flag : u8 { kHasSize = 1, kHasIgnore = 2 };
 
@@ -22,10 +26,15 @@ void land(Warp& w, PendingCopy& copy) {
   copy.landed = true;
 }
 
-bool lands_early(Warp& w) {
-  const CopyTiming timing = w.worker().launch.options.copies;
-  if (timing != CopyTiming::by_seed) return timing == CopyTiming::early;
-  return (w.block.random.next() & 1) != 0;
+/// The first `count` copies of the queue's oldest group that has some end.
+void end_copies(Warp& w, CopyQueue& queue, CopyGroup& group, u64 count, Ending ending) {
+  const auto last = group.copies.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto copy = group.copies.begin(); copy != last; ++copy) {
+    land(w, *copy);
+    w.block.races.end_copy({w.index, copy->lane, copy->site}, copy->offset, copy->bytes, ending);
+  }
+  group.copies.erase(group.copies.begin(), last);
+  queue.ended += count;
 }
 
 /// Sources: destination, source, and the size of the source or the predicate that says to ignore
@@ -65,7 +74,7 @@ void copy_run(Warp& w, const Instruction& in) {
     resolve(w, from, 1, bytes, bytes, Intent::read, source);
   }
   w.active = all;
-  const bool early = lands_early(w);
+  const bool early = happens_early(w);
   const u32 lanes = target.lanes & ~sizes_undefined & (source.lanes | ~reads);
   for (u32 set = lanes; set != 0; set &= set - 1) {
     const u32 lane = lane_of(set);
@@ -84,50 +93,57 @@ void copy_run(Warp& w, const Instruction& in) {
       std::memcpy(copy.defined.data(), source.defined[lane], sizes[lane]);
     }
     if (early) land(w, copy);
-    w.copies[lane].open.push_back(copy);
+    w.copies[lane].open.copies.push_back(copy);
+    ++w.copies[lane].begun;
   }
 }
 
-void finish_group(Warp& w, std::vector<PendingCopy>& group) {
-  for (PendingCopy& copy : group) {
-    land(w, copy);
-    w.block.races.end_copy({w.index, copy.lane, copy.site}, copy.offset, copy.bytes);
-  }
+/// Its thread has waited for a group.
+void finish_group(Warp& w, CopyQueue& queue, CopyGroup& group) {
+  end_copies(w, queue, group, group.copies.size(), Ending::wait);
+  if (group.arrived) w.block.races.learn_copies(w.index);
 }
 
 void commit_run(Warp& w, const Instruction&) {
   for (u32 set = w.active; set != 0; set &= set - 1) {
     CopyQueue& queue = w.copies[lane_of(set)];
     queue.groups.push_back(std::move(queue.open));
-    queue.open.clear();
+    queue.open = {};
   }
 }
 
 /// All but the newest `offset` groups of the lane have landed.
-void wait_run(Warp& w, const Instruction& in) {
+void finish_groups(Warp& w, const Instruction& in) {
   for (u32 set = w.active; set != 0; set &= set - 1) {
     CopyQueue& queue = w.copies[lane_of(set)];
     const auto keep = static_cast<std::size_t>(in.offset);
     while (queue.groups.size() > keep) {
-      finish_group(w, queue.groups.front());
+      finish_group(w, queue, queue.groups.front());
       queue.groups.erase(queue.groups.begin());
     }
   }
 }
 
+void wait_run(Warp& w, const Instruction& in) {
+  finish_groups(w, in);
+  arrive_for_ended_copies(w);
+}
+
 void wait_all_run(Warp& w, const Instruction& in) {
-  wait_run(w, in);
+  finish_groups(w, in);
   for (u32 set = w.active; set != 0; set &= set - 1) {
     CopyQueue& queue = w.copies[lane_of(set)];
-    finish_group(w, queue.open);
-    queue.open.clear();
+    finish_group(w, queue, queue.open);
+    queue.open = {};
   }
+  arrive_for_ended_copies(w);
 }
 
 void decode_copy(Decoder& d) {
   Instruction& in = d.in();
   in.effect = true;
   d.expect("async");
+  d.require_target(8);
   if (d.accept("commit_group")) return d.set(commit_run, nullptr);
   if (d.accept("wait_all")) return d.set(wait_all_run, nullptr);
   if (d.accept("wait_group")) {
@@ -135,7 +151,7 @@ void decode_copy(Decoder& d) {
     return d.set(wait_run, nullptr);
   }
   if (d.accept("bulk")) return decode_bulk_copy(d);
-  if (d.has("mbarrier")) throw Unsupported("copies that arrive at an mbarrier");
+  if (d.accept("mbarrier")) return decode_copy_arrival(d);
   const bool only_l2 = d.has("cg");
   d.take_ordering();
   if (!d.accept("shared") && !d.accept("shared::cta")) throw Unsupported("expected .shared");
@@ -159,6 +175,24 @@ void decode_copy(Decoder& d) {
 }
 
 }  // namespace
+
+bool happens_early(Warp& w) {
+  const CopyTiming timing = w.worker().launch.options.copies;
+  if (timing != CopyTiming::by_seed) return timing == CopyTiming::early;
+  return (w.block.random.next() & 1) != 0;
+}
+
+void end_first_copies(Warp& w, u32 lane, u64 copies) {
+  CopyQueue& queue = w.copies[lane];
+  const auto end_those_of = [&](CopyGroup& group) {
+    if (queue.ended >= copies || group.copies.empty()) return;
+    const u64 count = std::min<u64>(copies - queue.ended, group.copies.size());
+    end_copies(w, queue, group, count, Ending::arrival);
+    group.arrived = true;
+  };
+  for (CopyGroup& group : queue.groups) end_those_of(group);
+  end_those_of(queue.open);
+}
 
 void register_async(Registry& r) { r.add("cp", decode_copy); }
 

@@ -1,11 +1,15 @@
-// mbarrier objects, and the bulk copies that complete on them. PTX manual, "Parallel
-// Synchronization and Communication Instructions: mbarrier" and "cp.async.bulk".
+// mbarrier objects, and the copies that complete on them. PTX manual, "Parallel Synchronization and
+// Communication Instructions: mbarrier" (cp.async.mbarrier.arrive is one of them) and
+// "cp.async.bulk".
 #include "gpu/machine/mbarrier.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "gpu/ops/access.hpp"
 #include "gpu/ops/arithmetic.hpp"
+#include "gpu/ops/async.hpp"
 #include "gpu/ops/groups.hpp"
 #include "gpu/ops/mbarrier.hpp"
 
@@ -16,7 +20,19 @@ using ptx::Operand;
 using ptx::Space;
 using ptx::Type;
 
-enum class Op : u8 { init, inval, arrive, expect, arrive_expect, wait_parity, wait_state };
+enum class Op : u8 {
+  init,
+  inval,
+  arrive,
+  expect,
+  arrive_expect,
+  wait_parity,
+  wait_state,
+  copies,          ///< an arrival that the phase does not expect yet
+  expected_copies  ///< .noinc
+};
+
+constexpr u32 kMostArrivals = (1u << 20) - 1;
 
 u32 lane_of(u32 set) { return static_cast<u32>(std::countr_zero(set)); }
 
@@ -40,24 +56,73 @@ void end_phase_if_complete(MBarrier& m) {
   m.arrived.clear();
 }
 
+bool count_arrivals(Warp& w, u32 lanes, MBarrier& m, u64 count) {
+  if (count == 0 || count > m.pending) {
+    w.fail(Fault::barrier, lanes,
+           std::to_string(count) + " arrivals, but the phase misses " + std::to_string(m.pending) +
+               " of " + std::to_string(m.count));
+    return false;
+  }
+  m.pending -= static_cast<u32>(count);
+  return true;
+}
+
+void arrive(Warp& w, u32 lane, MBarrier& m, u64 count) {
+  if (!count_arrivals(w, 1u << lane, m, count)) return;
+  w.block.races.publish(w.index, m.arrived);
+  end_phase_if_complete(m);
+}
+
+/// The copies end, and their thread arrives: of what it did, that makes no more known than them.
+void arrive_after_copies(Warp& w, MBarrier& m, const CopyArrival& arrival) {
+  end_first_copies(*w.block.warps[arrival.warp], arrival.lane, arrival.copies);
+  if (!count_arrivals(w, w.active, m, 1)) return;
+  w.block.races.publish_copies(arrival.warp, m.arrived);
+  end_phase_if_complete(m);
+}
+
 void land(Block& block, MBarrier& m, const BulkCopy& copy) {
   const auto bytes = static_cast<u32>(copy.data.size());
   std::memcpy(block.shared.data() + copy.offset, copy.data.data(), bytes);
   std::memcpy(block.shared_defined.data() + copy.offset, copy.defined.data(), bytes);
-  block.races.end_bulk_copy({copy.warp, copy.lane, copy.site}, copy.offset, bytes);
+  block.races.end_copy({copy.warp, copy.lane, copy.site}, copy.offset, bytes,
+                       RaceDetector::Ending::bulk);
   block.races.publish(copy.warp, m.arrived);
   m.bytes -= bytes;
   end_phase_if_complete(m);
 }
 
-void land_all(Block& block, MBarrier& m) {
-  const std::vector<BulkCopy> copies = std::move(m.copies);
-  m.copies.clear();
-  for (const BulkCopy& copy : copies) land(block, m, copy);
+void land_all(Warp& w, MBarrier& m) {
+  const std::vector<BulkCopy> copies = std::exchange(m.copies, {});
+  for (const BulkCopy& copy : copies) land(w.block, m, copy);
+  const std::vector<CopyArrival> arrivals = std::exchange(m.arrivals, {});
+  for (const CopyArrival& arrival : arrivals) arrive_after_copies(w, m, arrival);
+}
+
+/// The lane arrives when the copies that it has begun have ended.
+void track_copies(Warp& w, u32 lane, MBarrier& m, bool is_expected) {
+  if (!is_expected) {
+    if (m.pending == kMostArrivals) {
+      w.fail(Fault::barrier, 1u << lane, "more arrivals than an mbarrier can expect");
+      return;
+    }
+    ++m.pending;
+  }
+  CopyQueue& queue = w.copies[lane];
+  queue.tracked = queue.begun;
+  const CopyArrival arrival{w.index, lane, queue.begun};
+  if (queue.ended == queue.begun || happens_early(w)) return arrive_after_copies(w, m, arrival);
+  m.arrivals.push_back(arrival);
+  m.asked = false;
+}
+
+void check_idle(Warp& w, u32 lane, const MBarrier& m) {
+  if (!m.tracks_copies()) return;
+  w.fail(Fault::copy_in_flight, 1u << lane, "copies that this mbarrier tracks are in flight");
 }
 
 void init(Warp& w, u32 lane, u32 offset, u64 count) {
-  if (count == 0 || count >= 1u << 20) {
+  if (count == 0 || count > kMostArrivals) {
     w.fail(Fault::barrier, 1u << lane,
            "an mbarrier expects " + std::to_string(count) + " arrivals; 1 to 1048575 are possible");
     return;
@@ -66,31 +131,17 @@ void init(Warp& w, u32 lane, u32 offset, u64 count) {
   std::memset(w.block.shared.data() + offset, 0, 8);
   std::memset(w.block.shared_defined.data() + offset, 0xFF, 8);
   MBarrier& m = w.block.mbarriers[offset];
-  if (!m.copies.empty()) {
-    w.fail(Fault::copy_in_flight, 1u << lane, "bulk copies to this mbarrier are in flight");
-  }
+  check_idle(w, lane, m);
   m = {};
   m.count = m.pending = static_cast<u32>(count);
   m.thread = w.thread_index(lane);
 }
 
-void arrive(Warp& w, u32 lane, MBarrier& m, u64 count) {
-  if (count == 0 || count > m.pending) {
-    w.fail(Fault::barrier, 1u << lane,
-           std::to_string(count) + " arrivals, but the phase misses " + std::to_string(m.pending) +
-               " of " + std::to_string(m.count));
-    return;
-  }
-  m.pending -= static_cast<u32>(count);
-  w.block.races.publish(w.index, m.arrived);
-  end_phase_if_complete(m);
-}
-
 /// True if the phase has ended. As late as that can be: copies land when somebody has asked before.
 bool has_ended(Warp& w, MBarrier& m, bool by_parity, u64 phase) {
   const auto ended = [&] { return by_parity ? (m.phase & 1) != phase : m.phase > phase; };
-  if (!ended() && !m.copies.empty()) {
-    if (m.asked) land_all(w.block, m);
+  if (!ended() && m.tracks_copies()) {
+    if (m.asked) land_all(w, m);
     m.asked = !m.asked;
     return false;
   }
@@ -125,6 +176,7 @@ void mbarrier_run(Warp& w, const Instruction& in) {
     const u64 phase = m->phase;
     switch (op) {
       case Op::inval:
+        check_idle(w, lane, *m);
         check_write_race(w, lane, offset, 8, Strength::weak, false);
         w.block.mbarriers.erase(offset);
         break;
@@ -135,6 +187,10 @@ void mbarrier_run(Warp& w, const Instruction& in) {
         break;
       case Op::arrive:
         arrive(w, lane, *m, value);
+        break;
+      case Op::copies:
+      case Op::expected_copies:
+        track_copies(w, lane, *m, op == Op::expected_copies);
         break;
       default:
         if (has_ended(w, *m, op == Op::wait_parity, value)) truth |= 1u << lane;
@@ -191,10 +247,7 @@ void bulk_run(Warp& w, const Instruction& in) {
     report_race(w, lane, w.block.races.begin_copy({w.index, lane, copy.site}, copy.offset, bytes));
     m->copies.push_back(std::move(copy));
     m->asked = false;
-    const CopyTiming timing = w.worker().launch.options.copies;
-    const bool early = timing == CopyTiming::by_seed ? (w.block.random.next() & 1) != 0
-                                                     : timing == CopyTiming::early;
-    if (early) land_all(w.block, *m);
+    if (happens_early(w)) land_all(w, *m);
   }
   w.active = all;
 }
@@ -205,6 +258,7 @@ void take_barrier_space(Decoder& d) {
 }
 
 void decode_mbarrier(Decoder& d) {
+  d.require_target(8);
   Instruction& in = d.in();
   in.effect = true;
   const auto finish = [&](Op op, std::size_t address) {
@@ -257,6 +311,28 @@ void decode_bulk_copy(Decoder& d) {
   in.target = static_cast<u32>(in.offset);
   in.offset = offset;
   d.set(bulk_run, nullptr);
+}
+
+void decode_copy_arrival(Decoder& d) {
+  Instruction& in = d.in();
+  d.expect("arrive");
+  in.mode = static_cast<u8>(d.accept("noinc") ? Op::expected_copies : Op::copies);
+  in.space = d.take_space();
+  d.expect("b64");
+  d.address(d.operand(0));
+  d.set(mbarrier_run, nullptr);
+}
+
+void arrive_for_ended_copies(Warp& w) {
+  for (auto& [offset, m] : w.block.mbarriers) {
+    const auto waits = [&](const CopyArrival& a) {
+      return a.warp != w.index || a.copies > w.copies[a.lane].ended;
+    };
+    const auto first = std::stable_partition(m.arrivals.begin(), m.arrivals.end(), waits);
+    const std::vector<CopyArrival> due(first, m.arrivals.end());
+    m.arrivals.erase(first, m.arrivals.end());
+    for (const CopyArrival& arrival : due) arrive_after_copies(w, m, arrival);
+  }
 }
 
 void fence_mbarriers(Warp& w) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "gpu/ops/access.hpp"
+#include "gpu/ops/async.hpp"
 #include "gpu/ops/warpgroup.hpp"
 #include "gpu/ops/warpgroup_matrix.hpp"
 
@@ -200,10 +201,7 @@ void start(Warp& w, Product& p) {
   for (const auto* places : {&p.places_a, &p.places_b}) {
     report_race(w, 0, block.races.begin_read(first, p.site, *places));
   }
-  const CopyTiming timing = w.worker().launch.options.copies;
-  const bool early =
-      timing == CopyTiming::by_seed ? (block.random.next() & 1) != 0 : timing == CopyTiming::early;
-  if (early) read_operands(block, p);
+  if (happens_early(w)) read_operands(block, p);
   for (u32 i = first; i < first + 4; ++i) {
     if (i != w.index) block.warps[i]->release(~0u);
   }

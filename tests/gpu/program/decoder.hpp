@@ -56,6 +56,8 @@ class Decoder {
   std::size_t operand_count() const { return statement_->operands.size(); }
   const ptx::Operand& operand(std::size_t i) const;
 
+  /// Throws unless the module is for that major compute capability or a later one.
+  void require_target(int major) const;
   /// Takes the modifier if the statement has it (each can be taken once).
   bool accept(std::string_view modifier);
   void expect(std::string_view modifier);

@@ -5,6 +5,10 @@
 
 namespace gpu {
 
+void Decoder::require_target(int major) const {
+  if (module_.target_major < major) throw Unsupported("needs sm_" + std::to_string(10 * major));
+}
+
 bool Decoder::accept(std::string_view modifier) {
   const auto it = std::find(modifiers_.begin(), modifiers_.end(), modifier);
   if (it == modifiers_.end()) return false;

@@ -43,6 +43,8 @@ Outcome failed_assertion();
 Outcome missing_wgmma_fence();
 Outcome missing_wgmma_wait();
 Outcome missing_proxy_fence();
+Outcome proxy_fence_before_wait();
+Outcome store_beside_copies();
 Outcome three_warps();
 Outcome tile_overwritten();
 Outcome tile_past_end();

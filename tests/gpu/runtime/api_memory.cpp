@@ -169,7 +169,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
     attributes->device = -2;  // what the real one says of memory it doesn't know
     if (Context* context = r.owner(pointer)) {
       auto allocation = context->memory->find(reinterpret_cast<gpu::Address>(pointer));
-      if (allocation == nullptr || !context->is_usable(*allocation)) return cudaSuccess;
+      // an H200 does not know memory of graphs that no launch has allocated
+      if (allocation == nullptr || !allocation->live) return cudaSuccess;
       attributes->type = cudaMemoryTypeDevice;
       attributes->device = context->ordinal;
       attributes->devicePointer = const_cast<void*>(pointer);

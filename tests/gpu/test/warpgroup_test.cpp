@@ -197,8 +197,6 @@ TEST(WgmmaChecks, ProxyFence) {
   Wgmma w;
   w.filled = "bar.sync 0;";
   expect_text(wgmma_failure(w, Fault::missing_fence), "no fence.proxy.async by that thread since");
-  w.filled = "bar.sync 0;\n fence.proxy.async;";  // by the readers, not by the writers before it
-  wgmma_failure(w, Fault::missing_fence);
   w.filled = "fence.proxy.async.global;\n bar.sync 0;";
   wgmma_failure(w, Fault::missing_fence);
   w.filled = "fence.proxy.async;";
@@ -206,6 +204,16 @@ TEST(WgmmaChecks, ProxyFence) {
   w.filled = "setp.lt.u32 %p3, %r1, 64;\n @%p3 fence.proxy.async;\n bar.sync 0;";
   wgmma_failure(w, Fault::missing_fence);
   w.filled = "fence.proxy.async.shared::cta;\n bar.sync 0;\n fence.proxy.async;";
+  EXPECT_TRUE(run_wgmma(w).result.ok());
+  // by each warp that reads, when it knows what was written
+  w.filled = "bar.sync 0;\n fence.proxy.async;";
+  EXPECT_TRUE(run_wgmma(w).result.ok());
+  w.filled = "bar.sync 0;\n setp.lt.u32 %p3, %r1, 64;\n @%p3 fence.proxy.async;";
+  wgmma_failure(w, Fault::missing_fence);
+  w.filled =
+      "bar.sync 0;\n and.b32 %r6, %r1, 16; setp.eq.u32 %p3, %r6, 0;\n @%p3 fence.proxy.async;";
+  wgmma_failure(w, Fault::missing_fence);
+  w.filled += "\n @!%p3 fence.proxy.async;";
   EXPECT_TRUE(run_wgmma(w).result.ok());
   // copies are written when they have been waited for
   w.fill = "cp.async.cg.shared.global [%r4], [%rd8], 16;\n";
@@ -216,6 +224,50 @@ TEST(WgmmaChecks, ProxyFence) {
   w.filled = "cp.async.commit_group;\n fence.proxy.async;\n bar.sync 0;";
   w.at_end = "cp.async.wait_all;\n";
   wgmma_failure(w, Fault::copy_in_flight);
+}
+
+/// Tiles come by copies that an mbarrier tracks; it lies where the last are left out.
+TEST(WgmmaChecks, ProxyFenceAfterTrackedCopies) {
+  Wgmma w;
+  w.fill =
+      "setp.lt.u32 %p5, %r2, 47104;\n @%p5 cp.async.cg.shared.global [%r4], [%rd8], 16;\n"
+      "setp.eq.u32 %p6, %r1, 0;\n";
+  const std::string start =
+      "@%p6 mbarrier.init.shared.b64 [%r3+49144], 128;\n"
+      "@%p6 mbarrier.init.shared.b64 [%r3+49136], 128;\n bar.sync 0;\n"
+      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%r3+49144];\n";
+  const auto wait = [](const std::string& place, const std::string& label) {
+    return label + ": mbarrier.try_wait.parity.shared.b64 %p7, [%r3+" + place +
+           "], 0;\n @!%p7 bra " + label + ";\n";
+  };
+  const std::string full = wait("49144", "full_"), fence = "fence.proxy.async.shared::cta;\n";
+  const std::string again = "cp.async.ca.shared.global [%r3+16400], [%rd1], 16;\n";
+  const std::string once = "setp.eq.u32 %p4, %r1, 77;\n @%p4 " + again + "cp.async.wait_all;\n";
+  for (u64 seed = 0; seed < 8; ++seed) {
+    const LaunchOptions options{.seed = seed};
+    w.after = std::string(kCommit) + kWait;
+    w.filled = start + full + fence;
+    EXPECT_TRUE(run_wgmma(w, options).result.ok());
+    w.filled = start + full;
+    expect_text(wgmma_failure(w, Fault::missing_fence, options), "nor by all lanes");
+    w.filled = start + fence + full;
+    wgmma_failure(w, Fault::missing_fence, options);
+    w.filled = start + full + "setp.lt.u32 %p3, %r1, 96;\n @%p3 " + fence;
+    wgmma_failure(w, Fault::missing_fence, options);
+    // by the threads that copied, as without the mbarrier
+    w.filled = start + "cp.async.wait_all;\n" + fence + "bar.sync 0;\n";
+    EXPECT_TRUE(run_wgmma(w, options).result.ok());
+    w.filled = start + fence + "cp.async.wait_all;\n bar.sync 0;\n";
+    wgmma_failure(w, Fault::missing_fence, options);
+    // a copy over them waits for those that have read them
+    w.filled = start + full + fence;
+    w.after += "mbarrier.arrive.shared.b64 _, [%r3+49136];\n";
+    const std::string read = w.after;
+    w.after = read + wait("49136", "empty_") + once;
+    EXPECT_TRUE(run_wgmma(w, options).result.ok());
+    w.after = read + once;
+    wgmma_failure(w, Fault::shared_race, options);
+  }
 }
 
 /// A tile is being read until the product has been waited for by all that execute it.

@@ -11,6 +11,12 @@ __device__ inline void barrier_sync() {
   asm volatile("barrier.cta.sync.aligned %0, %1;" : : "n"(Number), "n"(Threads) : "memory");
 }
 
+/// The same by a number that is known when the kernel runs.
+template <int Threads>
+__device__ inline void barrier_sync(int number) {
+  asm volatile("barrier.cta.sync.aligned %0, %1;" : : "r"(number), "n"(Threads) : "memory");
+}
+
 /// barrier.cta.red.or.pred.aligned: the same, and whether any of them says so.
 template <int Number, int Threads>
 __device__ inline bool barrier_red_or(bool says) {

@@ -36,6 +36,17 @@ __device__ inline void mbarrier_arrive(Mbarrier& barrier) {
 #endif
 }
 
+/// cp.async.mbarrier.arrive.noinc.shared::cta.b64: this thread arrives when all copies to shared
+/// memory that it began have landed.
+__device__ inline void mbarrier_arrive_after_copies(Mbarrier& barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];"
+               :
+               : "r"(shared_address(&barrier))
+               : "memory");
+#endif
+}
+
 /// mbarrier.try_wait.parity.shared::cta.b64 until the phase of a parity (0 for the first, and so on
 /// in turn) is complete. The one before the first counts as complete.
 __device__ inline void mbarrier_wait(Mbarrier& barrier, int parity) {

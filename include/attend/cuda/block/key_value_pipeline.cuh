@@ -1,7 +1,6 @@
 #pragma once
 
 #include "../arch/barrier.cuh"
-#include "../arch/cp_async.cuh"
 #include "../arch/mbarrier.cuh"
 #include "../arch/warp.cuh"
 #include "../arch/wgmma.cuh"
@@ -36,17 +35,19 @@ struct WarpgroupShared {
   QuerySlot<Engine> of_queries[2];
   Mbarrier full[kSlots];   ///< the tile is there
   Mbarrier empty[kSlots];  ///< it is done with
+  Mbarrier brought;        ///< nothing more comes, and no slot is read by who brings
   unsigned again[2];       ///< a bit for each turn: the outputs have to be computed closely
 
   /// By one thread, before all others use it.
   __device__ void init() {
     again[0] = again[1] = 0;
     for (auto& slot : of_queries) {
-      mbarrier_init(slot.full, Engine::kProducerThreads);
+      mbarrier_init(slot.full, 2 * Engine::kProducerThreads);
       mbarrier_init(slot.empty, Engine::kTiling.warps);
     }
     for (Mbarrier& barrier : full) mbarrier_init(barrier, Engine::kProducerThreads);
     for (Mbarrier& barrier : empty) mbarrier_init(barrier, Engine::kTiling.warps);
+    mbarrier_init(brought, Engine::kProducerThreads);
   }
 };
 
@@ -67,7 +68,6 @@ class TileProducer {
   __device__ void bring(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                         const KeySplit& split, unsigned n, int turn) {
     QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
-    land();
     if (turn >= 2) wait_for(slot.empty, turn / 2 - 1);
     slot.rows.template find<kThreads>(problem, variant, Engine::kWidth, split, n, thread(),
                                       [] { barrier_sync<2, kThreads>(); });
@@ -75,11 +75,11 @@ class TileProducer {
     barrier_sync<2, kThreads>();
     if (Shared::kQueryTiles == 1 && turn >= 1)  // queries are where the outputs before them were
       wait_for(shared_.of_queries[(turn - 1) % 2].empty, (turn - 1) / 2);
-    const RowsInTensor<typename Engine::Rows, T> gQ{slot.rows, tensors.q};
+    const RowsInTensor<typename Engine::Rows, const T> gQ(slot.rows, tensors.q);
     begin_copy<kThreads>(shared_.q[turn % Shared::kQueryTiles], gQ, row_layout(tensors.q),
                          thread());
-    queries_ = &slot.full;
-    before_queries_ = begun();
+    mbarrier_arrive_after_copies(slot.full);
+    mbarrier_arrive(slot.full);  // what is known of them was written, not copied
 
     const KeyTiles<Engine, V> tiles(variant, slot.rows.tile, slot.rows.block);
 #pragma unroll 1
@@ -89,57 +89,27 @@ class TileProducer {
     }
   }
 
-  /// Waits until all is there, and says so.
-  __device__ void land() {
-#pragma unroll 1
-    for (; pending_ > 0; --pending_) {
-      if (pending_ == 1) cp_async_wait_group<0>();
-      if (pending_ == 2) cp_async_wait_group<1>();
-      if (pending_ == 3) cp_async_wait_group<2>();
-      if (pending_ == 4) cp_async_wait_group<3>();
-      if (pending_ == 5) cp_async_wait_group<4>();
-      static_assert(kSlots <= 4, "and the queries");
-      fence_proxy_async();
-      if (before_queries_-- == 0) {
-        mbarrier_arrive(*queries_);
-      } else {
-        mbarrier_arrive(shared_.full[landed_ % kSlots]);
-        ++landed_;
-      }
-    }
-  }
-
  private:
   // The next tile of keys or values: j and following, up to `end`.
   __device__ void bring(const HeadRows<T>& head, int j, int end) {
     const unsigned slot = brought_ % kSlots;
     if (brought_ >= kSlots) wait_for(shared_.empty[slot], static_cast<int>(brought_ / kSlots) - 1);
     begin_copy<kThreads>(shared_.tile[slot], head.rows(j, end), head.layout, thread());
+    if (head.layout.access == Access::elements) {  // read and written one by one
+      mbarrier_arrive(shared_.full[slot]);
+    } else {
+      mbarrier_arrive_after_copies(shared_.full[slot]);
+    }
     ++brought_;
-    begun();
   }
 
-  // What was begun is a group. Returns how many were pending before it.
-  __device__ int begun() {
-    cp_async_commit_group();
-    return pending_++;
-  }
-
-  // The n-th time that something is done with. Who is waited for may be waiting for what is on its
-  // way, so that has to land first.
-  __device__ void wait_for(Mbarrier& barrier, int n) {
-    land();
-    mbarrier_wait(barrier, n & 1);
-  }
+  // The n-th time that something is done with.
+  static __device__ void wait_for(Mbarrier& barrier, int n) { mbarrier_wait(barrier, n & 1); }
 
   static __device__ int thread() { return static_cast<int>(threadIdx.x) - Engine::kThreads; }
 
   Shared& shared_;
-  unsigned brought_ = 0;     // tiles of keys and values
-  unsigned landed_ = 0;      // those of which that was said
-  int pending_ = 0;          // groups of which it was not, queries too
-  int before_queries_ = -1;  // groups that land before the queries; negative: these have landed
-  Mbarrier* queries_ = nullptr;
+  unsigned brought_ = 0;  // tiles of keys and values
 };
 
 /// The side that uses them: each warp for itself.
@@ -156,6 +126,7 @@ class TileUser {
   __device__ const QuerySlot<Engine>& wait_for_queries(int turn) const {
     QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
     mbarrier_wait(slot.full, turn / 2 & 1);
+    fence_proxy_async();
     return slot;
   }
   /// This warp is done with it, and with where its queries were.
@@ -164,8 +135,17 @@ class TileUser {
     if (lane() == 0) mbarrier_arrive(shared_.of_queries[turn % 2].empty);
   }
   /// Waits for the n-th tile of keys or values.
-  __device__ const typename Engine::Tile& wait(unsigned n) const {
-    mbarrier_wait(shared_.full[n % kSlots], static_cast<int>(n / kSlots & 1));
+  __device__ void wait(unsigned n) const {
+    wait_for(n);
+    fence_proxy_async();
+  }
+  /// And for the one after it.
+  __device__ void wait_for_two(unsigned n) const {
+    wait_for(n);
+    wait(n + 1);
+  }
+  /// It, after that.
+  __device__ const typename Engine::Tile& tile(unsigned n) const {
     return shared_.tile[n % kSlots];
   }
   /// This warp is done with it.
@@ -174,6 +154,10 @@ class TileUser {
   }
 
  private:
+  __device__ void wait_for(unsigned n) const {
+    mbarrier_wait(shared_.full[n % kSlots], static_cast<int>(n / kSlots & 1));
+  }
+
   Shared& shared_;
 };
 

@@ -20,17 +20,19 @@ class RegisterBias {
   using Scores = typename Engine::Scores;
   static constexpr int kRows = Engine::kRows;
   static constexpr int kColumns = Engine::kColumns;
-  static constexpr bool kFetches = Engine::kTiling.ahead == FetchAhead::mask_and_bias;
+  static constexpr int kFetchedRows = Engine::kTiling.ahead == FetchAhead::mask_and_bias  ? kRows
+                                      : Engine::kTiling.ahead == FetchAhead::mask_and_row ? 1
+                                                                                          : 0;
 
   /// Of a tile's rows.
   __device__ RegisterBias(const View<const float, 4>& bias, const Rows& rows) : bias_(bias, rows) {}
 
   /// Begins to read what `add(.., first)` will be asked for next.
   __device__ void fetch(int first) {
-    if constexpr (kFetches) {
+    if constexpr (kFetchedRows > 0) {
       if (!bias_.come_in_fours(first)) return;
 #pragma unroll
-      for (int r = 0; r < kRows; ++r)
+      for (int r = 0; r < kFetchedRows; ++r)
         bias_.each_four(r, first, [&](int n, const float4& four) { fours_[r][n] = four; });
     }
   }
@@ -51,9 +53,9 @@ class RegisterBias {
           score[0] = fmaf(score[0], factor, four.x), score[1] = fmaf(score[1], factor, four.y);
           score[2] = fmaf(score[2], factor, four.z), score[3] = fmaf(score[3], factor, four.w);
         };
-        if constexpr (kFetches) {
+        if (r < kFetchedRows) {
 #pragma unroll
-          for (int n = 0; n < kColumns / 4; ++n) add(n, fours_[r][n]);
+          for (int n = 0; n < kColumns / 4; ++n) add(n, fours_[r < kFetchedRows ? r : 0][n]);
         } else {
           bias_.each_four(r, first, add);
         }
@@ -78,7 +80,7 @@ class RegisterBias {
 
  private:
   KeysOfRows<Engine, float> bias_;
-  float4 fours_[kFetches ? kRows : 1][kColumns / 4];
+  float4 fours_[kFetchedRows > 0 ? kFetchedRows : 1][kColumns / 4];
 };
 
 }  // namespace attend::cuda

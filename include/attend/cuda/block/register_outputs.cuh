@@ -143,30 +143,34 @@ class RegisterOutputs {
     Engine::stage(sO, rO);
     __syncwarp();
 
+    // A lane writes pieces one below the other.
+    constexpr int kRowsAtOnce = kWarp / kPieces;
+    static_assert(kRowsAtOnce > 0 && Engine::kTiling.warp_rows % kRowsAtOnce == 0);
+    const int from = opaque(lane()) / kPieces, piece = opaque(lane()) % kPieces;
+    const auto rows = RowsInTensor<Rows, T>(rows_, tensors_.out).from(Engine::first_row());
     const RowLayout layout = row_layout(View<const T, 4>(tensors_.out));
+    const int column = piece * Piece<T>::kCount;
+    const bool whole = static_cast<int>(layout.access) >= Piece<T>::kCount &&
+                       column + Piece<T>::kCount <= layout.columns;
+    if (column >= layout.columns) return;
+    const auto each = [&](auto write) {
+#pragma unroll 4
+      for (int n = from; n < Engine::kTiling.warp_rows; n += kRowsAtOnce)
+        if (rows.exists(n) && (wanted >> n & 1) != 0)
+          write(rows.address(n), sO.piece(Engine::first_row() + n, piece));
+    };
+    if (whole) {
+      each([&](T* row, const Piece<T>& x) { *reinterpret_cast<Piece<T>*>(row + column) = x; });
+    } else {
+      each([&](T* row, const Piece<T>& x) {
 #pragma unroll 1
-    for (int n = opaque(lane()); n < Engine::kTiling.warp_rows * kPieces; n += kWarp) {
-      const int from = Engine::first_row() + n / kPieces, column = n % kPieces * Piece<T>::kCount;
-      if (!rows_.exists(from) || (wanted >> n / kPieces & 1) == 0) continue;
-      const Index at = rows_.index(from);
-      scatter(tensors_.out.data() + tensors_.out.offset(at.b, at.h, at.i), column, layout,
-              sO.piece(from, n % kPieces));
+        for (int n = 0; n < x.kCount; ++n)
+          if (column + n < layout.columns) row[(column + n) * layout.stride] = x.at[n];
+      });
     }
   }
 
  private:
-  // The elements of a row from `column` on, as far as there are so many.
-  static __device__ void scatter(T* row, int column, const RowLayout& layout,
-                                 const Piece<T>& piece) {
-    if (static_cast<int>(layout.access) >= piece.kCount &&
-        column + piece.kCount <= layout.columns) {
-      *reinterpret_cast<Piece<T>*>(row + column) = piece;
-      return;
-    }
-    for (int x = 0; x < piece.kCount; ++x)
-      if (column + x < layout.columns) row[(column + x) * layout.stride] = piece.at[x];
-  }
-
   __device__ float dropout_scale() const {
     return variant_.dropout.active() ? static_cast<float>(variant_.dropout.keep_scale) : 1.0f;
   }

@@ -64,6 +64,7 @@ template <int Warps, int WarpRows>
 struct TileRows {
   static constexpr int kCount = Warps * WarpRows;
   QueryTile tile;
+  int count;             ///< of rows that there are
   std::int64_t shift;    ///< of positions against queries
   SeenKeys block;        ///< of all rows
   SeenKeys warp[Warps];  ///< of each warp's rows
@@ -77,9 +78,7 @@ struct TileRows {
                        unsigned n, int thread, Sync sync) {
     static_assert(Threads % kWarp == 0 && kCount % kWarp == 0);
     const QueryTile own(problem, kCount, width, split, n);
-    if (thread == 0) tile = own;
     const KeyBand band = variant.band(problem, own.b);
-    if (thread == 0) shift = band.position(0);
     int begin = 0, end = static_cast<int>(band.length());
     if (split.count > 1) {
       begin = static_cast<int>(own.split * split.length);
@@ -88,6 +87,7 @@ struct TileRows {
     const auto group = static_cast<unsigned>(own.group);
     const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
     const int last = static_cast<int>(min(own.rows - own.first_row, std::int64_t{kCount})) - 1;
+    if (thread == 0) tile = own, count = last + 1, shift = band.position(0);
     for (int which = thread; which < kCount; which += Threads) {
       const auto r = before + static_cast<unsigned>(min(which, last));
       const KeyRange keys = band.row(own.first_i + r / group);
@@ -116,8 +116,15 @@ struct TileRows {
                   [] { __syncthreads(); });
   }
 
+  /// Whether some row of the n-th four warps sees keys.
+  __device__ bool warpgroup_sees(int n) const {
+    bool sees = false;
+    for (int of = 4 * n; of < 4 * n + 4; ++of) sees = sees || warp[of].any_begin < warp[of].any_end;
+    return sees;
+  }
+
   /// Whether there is such a row.
-  __device__ bool exists(int n) const { return tile.first_row + n < tile.rows; }
+  __device__ bool exists(int n) const { return n < count; }
   /// Whether it sees keys by position.
   __device__ bool sees(int n) const { return row[n].begin < row[n].end; }
   /// Batch element, query head and query of a row.
@@ -128,20 +135,34 @@ struct TileRows {
 
 /// Where the rows of a tile begin in a tensor (b h i d).
 template <class Rows, class T>
-struct RowsInTensor {
-  const Rows& rows;
-  const View<const T, 4>& tensor;
-  int first = 0;
+class RowsInTensor {
+ public:
+  /// Of that tensor.
+  __device__ RowsInTensor(const Rows& rows, const View<T, 4>& tensor)
+      : rows_(rows.row),
+        count_(rows.count),
+        tile_(tensor.data() + tensor.offset(rows.tile.b, rows.tile.first_h, rows.tile.first_i)),
+        strides_{tensor.stride(1), tensor.stride(2)} {}
 
   /// Those from the n-th on.
-  __device__ RowsInTensor from(int n) const { return {rows, tensor, first + n}; }
-  /// Whether there is an n-th.
-  __device__ bool exists(int n) const { return rows.exists(first + n); }
-  /// Where it begins.
-  __device__ const T* address(int n) const {
-    const Index at = rows.index(first + n);
-    return tensor.data() + tensor.offset(at.b, at.h, at.i);
+  __device__ RowsInTensor from(int n) const {
+    RowsInTensor rows = *this;
+    rows.rows_ += n, rows.count_ -= n;
+    return rows;
   }
+  /// Whether there is an n-th.
+  __device__ bool exists(int n) const { return n < count_; }
+  /// Where it begins.
+  __device__ T* address(int n) const {
+    const auto h = static_cast<unsigned>(rows_[n].h), i = static_cast<unsigned>(rows_[n].i);
+    return tile_ + h * strides_[0] + i * strides_[1];
+  }
+
+ private:
+  const TileRow* rows_;
+  int count_;
+  T* tile_;
+  std::int64_t strides_[2];
 };
 
 }  // namespace attend::cuda

@@ -40,11 +40,11 @@ struct WarpgroupGradientEngine
 
   /// Begins rS = A B^T, as a group.
   static __device__ void begin_dot_products(Scores& rS, const Own& sA, const Tile& sB) {
-    cuda::begin_dot_products(rS, sA, of_warp(row_warp() / 4) * kWarpgroupRows, sB);
+    cuda::begin_dot_products<Own, Tile>(rS, rows_of_warpgroup(sA, of_warp(row_warp() / 4)), sB);
   }
   /// Begins rO += rP B, as a group.
   static __device__ void begin_weighted(Output& rO, const Weights& rP, const Tile& sB) {
-    begin_weighted_sums(rO, rP.at, sB, first_out_column());
+    begin_weighted_sums(rO, rP.at, columns_from(sB, first_out_column()));
   }
   /// Rounds weights to elements.
   static __device__ void round(Weights& rounded, const Scores& rP) {

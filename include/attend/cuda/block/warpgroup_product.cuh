@@ -52,9 +52,13 @@ __device__ inline void round_to(WarpgroupWeights<Columns>& rounded,
 /// An operand in shared memory: a tile from a byte on. All lanes of a warp have the same, and the
 /// compiler knows: else it would take a product eight instructions instead of one to find out.
 template <class Tile>
-__device__ inline std::uint64_t warpgroup_operand(const Tile& tile, std::uint32_t byte) {
-  return wgmma_operand(of_warp(shared_address(&tile) + byte), Tile::kPanelBytes);
-}
+struct WarpgroupOperand {
+  std::uint64_t descriptor;
+
+  /// Of a tile.
+  __device__ WarpgroupOperand(const Tile& tile, std::uint32_t byte = 0)
+      : descriptor(wgmma_operand(of_warp(shared_address(&tile) + byte), Tile::kPanelBytes)) {}
+};
 
 /// How much further on the n-th sixteen columns of an operand begin whose rows products go along.
 template <class Tile>
@@ -64,18 +68,17 @@ constexpr __device__ std::uint64_t sixteen_columns(int n) {
          n / kInPanel * std::uint64_t{Tile::kPanelBytes} / 16;
 }
 
-/// Begins rS = A B^T, as a group, of rows `first` and following of A.
+/// Begins rS = A B^T, as a group, of 64 rows of A.
 template <class TileA, class TileB>
-__device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4], const TileA& sA,
-                                          int first, const TileB& sB) {
+__device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4],
+                                          const WarpgroupOperand<TileA>& sA,
+                                          const WarpgroupOperand<TileB>& sB) {
   using T = typename TileB::T;
-  const std::uint64_t a =
-      warpgroup_operand(sA, static_cast<std::uint32_t>(first) * TileA::kRowBytes);
-  const std::uint64_t b = warpgroup_operand(sB, 0);
   wgmma_fence();
 #pragma unroll
   for (int n = 0; n < TileB::kColumns / 16; ++n) {
-    const std::uint64_t left = a + sixteen_columns<TileA>(n), right = b + sixteen_columns<TileB>(n);
+    const std::uint64_t left = sA.descriptor + sixteen_columns<TileA>(n);
+    const std::uint64_t right = sB.descriptor + sixteen_columns<TileB>(n);
     static_assert(TileB::kRows == 32 || TileB::kRows == 64 || TileB::kRows == 128);
     if constexpr (TileB::kRows == 32) wgmma_m64n32k16(rS[0], rS[1], left, right, n > 0, T{});
     if constexpr (TileB::kRows == 64) wgmma_m64n64k16(rS[0], rS[1], left, right, n > 0, T{});
@@ -84,24 +87,33 @@ __device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4], cons
   wgmma_commit_group();
 }
 
-/// Begins rO += rP B, as a group, of columns `first` (a multiple of 64) and following of B.
+/// The rows of an operand that are the n-th warpgroup's.
+template <class Tile>
+__device__ inline WarpgroupOperand<Tile> rows_of_warpgroup(const Tile& tile, int n) {
+  return {tile, static_cast<std::uint32_t>(n * kWarpgroupRows) * Tile::kRowBytes};
+}
+/// Columns `first` (a multiple of 64) and following of an operand.
+template <class Tile>
+__device__ inline WarpgroupOperand<Tile> columns_from(const Tile& tile, int first) {
+  return {tile, static_cast<std::uint32_t>(first) / 64 * Tile::kPanelBytes};
+}
+
+/// Begins rO += rP B, as a group.
 template <int OutColumns, class TileB>
 __device__ inline void begin_weighted_sums(float (&rO)[2][OutColumns],
                                            const std::uint32_t (&rP)[TileB::kRows / 16][4],
-                                           const TileB& sB, int first) {
+                                           const WarpgroupOperand<TileB>& sB) {
   using T = typename TileB::T;
   constexpr int kWidth = 4 * OutColumns, kAtOnce = kWidth < 128 ? kWidth : 128;
   static_assert(kAtOnce == 64 || kAtOnce == 128);
-  const std::uint64_t b =
-      warpgroup_operand(sB, static_cast<std::uint32_t>(first) / 64 * TileB::kPanelBytes);
   wgmma_fence();
 #pragma unroll
   for (int k = 0; k < TileB::kRows / 16; ++k)
 #pragma unroll
     for (int c = 0; c < kWidth; c += kAtOnce) {
-      const std::uint64_t right = b + (k * 16 * std::uint64_t{TileB::kRowBytes} +
-                                       c / 64 * std::uint64_t{TileB::kPanelBytes}) /
-                                          16;
+      const std::uint64_t right = sB.descriptor + (k * 16 * std::uint64_t{TileB::kRowBytes} +
+                                                   c / 64 * std::uint64_t{TileB::kPanelBytes}) /
+                                                      16;
       if constexpr (kAtOnce == 64) wgmma_m64n64k16(rO[0] + c / 4, rO[1] + c / 4, rP[k], right, T{});
       if constexpr (kAtOnce == 128)
         wgmma_m64n128k16(rO[0] + c / 4, rO[1] + c / 4, rP[k], right, T{});

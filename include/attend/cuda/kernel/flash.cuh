@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
 
-  const RowsInTensor<typename Engine::Rows, T> gQ{shared.rows, tensors.q};
+  const RowsInTensor<typename Engine::Rows, const T> gQ(shared.rows, tensors.q);
   begin_copy<Engine::kThreads>(shared.q, gQ, row_layout(tensors.q));
   cp_async_commit_group();
 

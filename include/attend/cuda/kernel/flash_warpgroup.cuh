@@ -36,6 +36,7 @@ struct FlashTile {
   float factors[Engine::kRows];
   typename Scoring::Bits allowed;  ///< of the latest tile of keys
   bool excluded = false;           ///< whether some key was not
+  int plain_first, plain_last;     ///< position excludes none from where tiles begin in between
 
   /// No key yet.
   __device__ FlashTile(const Problem& problem, const V& variant, const typename Engine::Rows& rows)
@@ -43,6 +44,9 @@ struct FlashTile {
         tiles(variant, rows.tile, rows.block),
         scoring(problem, variant, rows),
         softmax(Scoring::score_scale(variant)) {
+    const SeenKeys& keys = rows.block;
+    plain_first = max(keys.all_begin, keys.any_begin);
+    plain_last = min(keys.all_end, keys.any_end) - Engine::kTileColumns;
     softmax.clear();
     clear<Engine>(rO);
   }
@@ -57,7 +61,7 @@ struct FlashTile {
   }
   /// Whether dot products of these keys are scores.
   __device__ bool is_plain(int j) const {
-    return Engine::kScores == FlashScores::products && rows.block.cover(j, Engine::kTileColumns);
+    return Engine::kScores == FlashScores::products && plain_first <= j && j <= plain_last;
   }
 };
 
@@ -72,7 +76,14 @@ __device__ void compute(const Problem& problem, const V& variant,
   const TileUser<Engine> user(shared);
   FlashTile<Engine, V> at(problem, variant, user.wait_for_queries(turn).rows);
   auto& sQ = shared.q[turn % WarpgroupShared<Engine>::kQueryTiles];
-  const int begin = at.tiles.first(), end = at.tiles.end();
+  const int begin = at.tiles.first();
+  int end = at.tiles.end();
+  if (!at.rows.warpgroup_sees(Engine::warpgroup())) {
+    // Of few queries another warpgroup has all: for this one no keys are left.
+    for (int j = begin; j < end; j = at.tiles.after(j))
+      for (int x = 0; x < 2; ++x) user.wait(n), user.release(n++);
+    end = begin;
+  }
 
   const auto weigh = [&](Scores& rS, int j) {
     at.score(rS, j);
@@ -84,39 +95,45 @@ __device__ void compute(const Problem& problem, const V& variant,
     {
       Scores rS;
       at.scoring.fetch(begin);
-      Engine::begin_dot_products(rS, sQ, user.wait(n));
+      user.wait(n);
+      Engine::begin_dot_products(rS, Engine::queries(sQ), user.tile(n));
       Engine::template wait<0>(rS);
       user.release(n);
       weigh(rS, begin);
       rP = Engine::weights(rS);
     }
     ++n;  // the tile of values whose weights these are
-    // Scores of the next tile of keys, j and following, and outputs of this one.
-    const auto step = [&](int j, auto change) {
+    int next = at.tiles.after(begin);
+    // Scores of the next tile of keys, and outputs of this one.
+    const auto step = [&](auto change) {
       Scores rS;
+      const int j = next;
       at.scoring.fetch(j);
-      const auto& sV = user.wait(n);
-      Engine::begin_dot_products(rS, sQ, user.wait(n + 1));
-      Engine::begin_products(at.rO, rP, sV);
+      user.wait_for_two(n);
+      const typename Engine::Operand keys = user.tile(n + 1), values = user.tile(n);
+      Engine::begin_dot_products(rS, Engine::queries(sQ), keys);
+      Engine::begin_products(at.rO, rP, values);
       Engine::template wait<1>(rS);
       user.release(n + 1);
-      change(rS);
+      change(rS, j);
+      next = at.tiles.after(j);
       Engine::template wait<0>(at.rO);
       user.release(n);
       rescale<Engine>(at.rO, at.factors);
       rP = Engine::weights(rS);
       n += 2;
     };
-    for (int j = at.tiles.after(begin); j < end; j = at.tiles.after(j)) {
+    while (next < end) {
       // Where branches meet, results of products would have to be copied: a tile that is taken as
       // it is has a branch for itself.
-      if (at.is_plain(j)) {
-        step(j, [&](Scores& rS) { at.softmax.add(rS, at.factors); });
+      if (at.is_plain(next)) {
+        step([&](Scores& rS, int) { at.softmax.add(rS, at.factors); });
       } else {
-        step(j, [&](Scores& rS) { weigh(rS, j); });
+        step([&](Scores& rS, int j) { weigh(rS, j); });
       }
     }
-    Engine::add_products(at.rO, rP, user.wait(n));
+    user.wait(n);
+    Engine::add_products(at.rO, rP, user.tile(n));
     user.release(n++);
   }
 
@@ -132,7 +149,7 @@ __device__ void compute(const Problem& problem, const V& variant,
   if (results.split.count > 1) {
     outputs.leave(at.rO);
   } else {
-    Engine::sync();  // products of other warps may still read queries
+    Engine::sync_warpgroup();  // products of other warps may still read queries
     outputs.store(at.rO, sQ, ~0u);
   }
   user.release_queries(turn);
@@ -162,7 +179,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
 
   FlashTile<Engine, V> at(problem, variant, rows);
   at.scoring.look_closely();
-  const RowsInTensor<typename Engine::Rows, T> gQ{rows, tensors.q};
+  const RowsInTensor<typename Engine::Rows, const T> gQ(rows, tensors.q);
 #pragma unroll 1
   for (int j = at.tiles.first(); j < at.tiles.end(); j = at.tiles.after(j)) {
     const auto& [k, v] = keys_values;
@@ -174,7 +191,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
     fence_proxy_async();
     Engine::sync();
     typename Engine::Scores rS;
-    Engine::begin_dot_products(rS, sQ, sK);
+    Engine::begin_dot_products(rS, Engine::queries(sQ), sK);
     Engine::template wait<0>(rS);
     const auto is_allowed = [&](int r, int c) {
       return at.scoring.is_allowed(at.allowed, j, r, c);
@@ -228,7 +245,7 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
       producer.bring(problem, variant, tensors, results.split, tile_of_turn(turn), turn);
-    producer.land();
+    mbarrier_arrive(shared.brought);
   } else {
     setmaxnreg_inc<Engine::kRegisters>();
     unsigned n = 0;
@@ -236,6 +253,7 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
       compute<Engine>(problem, variant, tensors, results, shared, turn, n);
     Engine::sync();
+    mbarrier_wait(shared.brought, 0);
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
       if ((shared.again[turn / 32] >> turn % 32 & 1) != 0)

@@ -7,8 +7,11 @@
 #include "../../core/softmax_state.hpp"
 #include "../arch/convert.cuh"
 #include "../arch/warp.cuh"
+#include "../block/query_tile.cuh"
 #include "../block/row.cuh"
+#include "../tile/rows.cuh"
 #include "../tile/scalar_tile.cuh"
+#include "../tile/swizzled_tile.cuh"
 
 /// @file
 /// What a backward pass knows of every row before it looks at a tile of scores, and the gradient of
@@ -16,8 +19,12 @@
 
 namespace attend::cuda {
 
-/// Warps of a block of `row_gradients`; each computes a row.
+/// Warps of a block of `row_gradients`.
 inline constexpr int kRowWarps = 4;
+/// Lanes that share a row: pieces of 16 bytes of 64 half type elements.
+inline constexpr int kLanesOfRow = 8;
+/// Rows of a warp.
+inline constexpr int kRowsOfWarp = kWarp / kLanesOfRow;
 
 /// Whether a warp's row has an allowed key.
 template <class V>
@@ -50,44 +57,83 @@ __device__ SoftmaxState<RealOf<T>> softmax_state(const Problem& problem, const V
   return sink == -kInfinity<Real> ? state : state.with(sink);
 }
 
-/// D = rowsum(dO * O) and its like: one `RowGradient` per row (b, h, i). One warp per row.
+/// Row (b, h, i) of `a` times that of `b`, which are of one shape, by the lanes that share it: the
+/// same in all of them.
+template <class T>
+__device__ RealOf<T> product_of_rows(const View<const T, 4>& a, const View<const T, 4>& b,
+                                     const Index& at) {
+  using Real = RealOf<T>;
+  constexpr int kCount = Piece<T>::kCount;
+  const RowLayout layout_a = row_layout(a), layout_b = row_layout(b);
+  const T* const row_a = a.data() + a.offset(at.b, at.h, at.i);
+  const T* const row_b = b.data() + b.offset(at.b, at.h, at.i);
+  const int own = lane() % kLanesOfRow, columns = static_cast<int>(layout_a.columns);
+  Real sum = 0;
+  const int at_once = min(static_cast<int>(layout_a.access), static_cast<int>(layout_b.access));
+  if (at_once >= kCount) {
+#pragma unroll 2
+    for (int e = kCount * own; e < columns; e += kCount * kLanesOfRow) {
+      const auto piece_a = *reinterpret_cast<const Piece<T>*>(row_a + e);
+      const auto piece_b = *reinterpret_cast<const Piece<T>*>(row_b + e);
+#pragma unroll
+      for (int x = 0; x < kCount; ++x) sum += to_real(piece_a.at[x]) * to_real(piece_b.at[x]);
+    }
+  } else {
+#pragma unroll 1
+    for (int e = own; e < columns; e += kLanesOfRow)
+      sum += to_real(row_a[e * layout_a.stride]) * to_real(row_b[e * layout_b.stride]);
+  }
+  return all_lanes<kLanesOfRow>(sum, [](Real x, Real y) { return x + y; });
+}
+
+/// D = rowsum(dO * O) and its like: one `RowGradient` per row (b, h, i).
 template <class T, class V>
 __global__ void __launch_bounds__(kRowWarps* kWarp)
     row_gradients(Problem problem, V variant, BackwardTensors<T> tensors,
                   View<RowGradient<RealOf<T>>, 3> states) {
   using Real = RealOf<T>;
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const std::int64_t number =
-      std::int64_t{blockIdx.x} * kRowWarps + static_cast<int>(threadIdx.x) / kWarp;
-  if (number >= states.size()) return;
-  const std::int64_t head = number / problem.len_q;
-  const Row<V> row(problem, variant, head / problem.heads, head % problem.heads,
-                   number % problem.len_q);
+  const auto index_of = [&](std::int64_t number) -> Index {
+    number = min(number, states.size() - 1);
+    const std::int64_t head = divided(number, problem.len_q);
+    const std::int64_t b = divided(head, problem.heads);
+    return {b, head - b * problem.heads, number - head * problem.len_q, 0};
+  };
+  const std::int64_t first =
+      (std::int64_t{blockIdx.x} * kRowWarps + static_cast<int>(threadIdx.x) / kWarp) * kRowsOfWarp;
+  const int own = lane() / kLanesOfRow;
+  const Index at = index_of(first + own);
 
-  Real product = 0;
-  for (std::int64_t e = lane; e < problem.head_dim_v; e += kWarp)
-    product += to_real(tensors.grad_out(row.b, row.h, row.i, e)) *
-               to_real(tensors.out(row.b, row.h, row.i, e));
-  product = all_lanes<kWarp>(product, [](Real a, Real b) { return a + b; });
-  const Real lse = tensors.lse(row.b, row.h, row.i);
-  const Real grad_lse = tensors.grad_lse ? tensors.grad_lse(row.b, row.h, row.i) : Real{0};
-
+  const Real product = product_of_rows<T>(tensors.grad_out, tensors.out, at);
+  const Real lse = tensors.lse(at.b, at.h, at.i);
+  const Real grad_lse = tensors.grad_lse ? tensors.grad_lse(at.b, at.h, at.i) : Real{0};
   RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
+
   const Real size = lse < 0 ? -lse : lse;
-  if (size > static_cast<Real>(kTrustedLse) && size < kInfinity<Real>) {
-    const SoftmaxState<Real> anew = softmax_state(problem, variant, tensors, row);
-    state.shift = anew.max;
-    state.factor = 1 / anew.sum;
-  }
+  const bool distrusted = size > static_cast<Real>(kTrustedLse) && size < kInfinity<Real>;
   const bool without_logit = lse == -kInfinity<Real>;
-  if ((without_logit || not_finite(product)) && !has_allowed_key(variant, row)) {
-    state.delta = -grad_lse;             // the output is no function of anything
-    if (without_logit) state.shift = 0;  // an excluded score is -inf, and -inf - -inf is NaN
-    const std::int64_t length = variant.band(problem, row.b).length();
-    if (without_logit && variant.empty_row == EmptyRow::uniform && length > 0)
-      state.uniform = 1 / static_cast<Real>(length);
+  const bool may_be_empty = without_logit || not_finite(product);
+  // What needs a look at all keys of a row is done by the warp, for one row after the other.
+  const unsigned anew = __ballot_sync(kAllLanes, distrusted);
+  const unsigned looked_at = __ballot_sync(kAllLanes, may_be_empty);
+#pragma unroll 1
+  for (int n = 0; n < kRowsOfWarp; ++n) {
+    const unsigned bit = 1u << n * kLanesOfRow;
+    if (((anew | looked_at) & bit) == 0) continue;
+    const Index of = index_of(first + n);
+    const Row<V> row(problem, variant, of.b, of.h, of.i);
+    if ((anew & bit) != 0) {
+      const SoftmaxState<Real> of_row = softmax_state(problem, variant, tensors, row);
+      if (n == own) state.shift = of_row.max, state.factor = 1 / of_row.sum;
+    }
+    if ((looked_at & bit) != 0 && !has_allowed_key(variant, row) && n == own) {
+      state.delta = -grad_lse;             // the output is no function of anything
+      if (without_logit) state.shift = 0;  // an excluded score is -inf, and -inf - -inf is NaN
+      const std::int64_t length = variant.band(problem, of.b).length();
+      if (without_logit && variant.empty_row == EmptyRow::uniform && length > 0)
+        state.uniform = 1 / static_cast<Real>(length);
+    }
   }
-  if (lane == 0) states(row.b, row.h, row.i) = state;
+  if (lane() % kLanesOfRow == 0 && first + own < states.size()) states(at.b, at.h, at.i) = state;
 }
 
 /// Threads of a block of `sink_gradient`.

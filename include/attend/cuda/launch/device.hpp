@@ -40,11 +40,13 @@ inline Capability capability(int device) {
           attribute(cudaDevAttrComputeCapabilityMinor, device)};
 }
 
-/// The device on which memory lies; -1 for memory of the host's that no device can read.
-inline int device_of(const void* memory) {
+/// Where memory lies, as far as CUDA knows. It does not know the host's own memory
+/// (cudaMemoryTypeUnregistered), and neither what a stream takes while it is captured: that is
+/// there when the graph runs.
+inline cudaPointerAttributes attributes_of(const void* memory) {
   cudaPointerAttributes attributes{};
   check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
-  return attributes.type == cudaMemoryTypeUnregistered ? -1 : attributes.device;
+  return attributes;
 }
 
 /// Makes a device current for as long as the object lives.

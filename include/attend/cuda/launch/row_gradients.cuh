@@ -31,8 +31,8 @@ RowGradients<RealOf<T>> launch_row_gradients(const Problem& problem, const V& va
   rows.states = {static_cast<RowGradient<Real>*>(rows.memory.data()),
                  {problem.batch, problem.heads, problem.len_q}};
   launch("row_gradients", row_gradients<T, V>,
-         {(count + kRowWarps - 1) / kRowWarps, kRowWarps * kWarp}, stream, problem, variant,
-         tensors, rows.states);
+         {(count + kRowWarps * kRowsOfWarp - 1) / (kRowWarps * kRowsOfWarp), kRowWarps * kWarp},
+         stream, problem, variant, tensors, rows.states);
   if (tensors.dsink)
     launch("sink_gradient", sink_gradient<V>, {tensors.dsink.size(), kSinkThreads}, stream, problem,
            variant, rows.states, tensors.dsink);

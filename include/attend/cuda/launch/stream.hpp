@@ -39,6 +39,13 @@ class Stream {
   /// Keeps the stream alive.
   const std::shared_ptr<void>& shared_handle() const { return handle_; }
 
+  /// Whether work that is put into it becomes part of a graph.
+  bool is_capturing() const {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    check(cudaStreamIsCapturing(get(), &status), "cudaStreamIsCapturing");
+    return status != cudaStreamCaptureStatusNone;
+  }
+
   /// Waits for all work that was put into it.
   void synchronize() const { check(cudaStreamSynchronize(get()), "cudaStreamSynchronize"); }
 

@@ -14,6 +14,12 @@ __device__ unsigned char* first_tile() {
   return shared_bytes + (1024 - programs::shared_address(shared_bytes) % 1024) % 1024;
 }
 
+__device__ void copy(unsigned char* tile, const float* from, int first) {
+  for (int i = first + int(threadIdx.x); i < kTileBytes / 16; i += 128) {
+    programs::cp_async_16(tile + 16 * i, from + 4 * i, true);
+  }
+}
+
 // 64 x 64 of ones: swizzling changes nothing.
 __device__ void fill(unsigned char* tile) {
   for (int i = int(threadIdx.x); i < kTileBytes / 4; i += 128) {
@@ -71,12 +77,56 @@ __global__ void missing_proxy_fence_kernel(float* out) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using namespace programs;
   unsigned char* tile = first_tile();
+  fence_proxy_async();  // should be after the writes
   fill(tile);
   __syncthreads();
-  fence_proxy_async();  // should be before the barrier
   float d[32];
   wgmma_fence();
   start(d, tile, tile);  // BUG missing_proxy_fence
+  wgmma_commit_group();
+  wgmma_wait_group<0>();
+  hold(d);
+  store(d, out);
+#endif
+}
+
+__global__ void proxy_fence_before_wait_kernel(float* out) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  using namespace programs;
+  __shared__ uint64_t full;
+  unsigned char* tile = first_tile();
+  if (threadIdx.x == 0) mbarrier_init(&full, 128);
+  __syncthreads();
+  copy(tile, out, 0);
+  mbarrier_arrive_after_copies(&full);
+  fence_proxy_async();  // should be after the wait
+  mbarrier_wait(&full, 0);
+  float d[32];
+  wgmma_fence();
+  start(d, tile, tile);  // BUG proxy_fence_before_wait
+  wgmma_commit_group();
+  wgmma_wait_group<0>();
+  hold(d);
+  store(d, out);
+#endif
+}
+
+__global__ void store_beside_copies_kernel(float* out) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  using namespace programs;
+  __shared__ uint64_t full;
+  unsigned char* tile = first_tile();
+  if (threadIdx.x == 0) mbarrier_init(&full, 128);
+  __syncthreads();
+  // The arrival orders the copies alone: these zeros should be copied, too.
+  reinterpret_cast<uint4*>(tile)[threadIdx.x] = {};
+  copy(tile, out, 128);
+  mbarrier_arrive_after_copies(&full);
+  mbarrier_wait(&full, 0);
+  fence_proxy_async();
+  float d[32];
+  wgmma_fence();
+  start(d, tile, tile);  // BUG store_beside_copies
   wgmma_commit_group();
   wgmma_wait_group<0>();
   hold(d);
@@ -156,6 +206,8 @@ Outcome run_bug(void (*kernel)(float*)) {
 Outcome missing_wgmma_fence() { return run_bug(missing_wgmma_fence_kernel); }
 Outcome missing_wgmma_wait() { return run_bug(missing_wgmma_wait_kernel); }
 Outcome missing_proxy_fence() { return run_bug(missing_proxy_fence_kernel); }
+Outcome proxy_fence_before_wait() { return run_bug(proxy_fence_before_wait_kernel); }
+Outcome store_beside_copies() { return run_bug(store_beside_copies_kernel); }
 Outcome three_warps() { return run_bug(three_warps_kernel); }
 Outcome tile_overwritten() { return run_bug(tile_overwritten_kernel); }
 Outcome tile_past_end() { return run_bug(tile_past_end_kernel); }

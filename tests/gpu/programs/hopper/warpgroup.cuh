@@ -22,6 +22,25 @@ __device__ inline void wgmma_wait_group() {
 __device__ inline void fence_proxy_async() {
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
 }
+__device__ inline void mbarrier_init(const void* barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)),
+               "r"(arrivals)
+               : "memory");
+}
+// The thread arrives when the copies that it has begun have landed.
+__device__ inline void mbarrier_arrive_after_copies(const void* barrier) {
+  asm volatile(
+      "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];\n" ::"r"(shared_address(barrier))
+      : "memory");
+}
+__device__ inline void mbarrier_wait(const void* barrier, int parity) {
+  asm volatile(
+      "{\n.reg .pred p;\nagain:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n@!p bra again;\n}\n" ::"r"(
+          shared_address(barrier)),
+      "r"(parity)
+      : "memory");
+}
 // Keeps the compiler from moving uses of the accumulators over a wait.
 template <int kCount>
 __device__ inline void hold(float (&d)[kCount]) {
