@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "call.hpp"
 #include "check.hpp"
@@ -37,23 +38,37 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
   if (tensors.grad_lse) check(tensors.grad_lse, "grad_lse", rows);
 }
 
+/// Calls `visit(tensor, name)` for each tensor that a backward pass reads, given or not.
+template <class T, class V, class Visit>
+void each_read(const V& variant, const BackwardTensors<T>& tensors, const Visit& visit) {
+  visit(tensors.q, "q");
+  visit(tensors.k, "k");
+  visit(tensors.v, "v");
+  visit(tensors.out, "forward.out");
+  visit(tensors.lse, "forward.lse");
+  visit(tensors.grad_out, "grad_out");
+  visit(tensors.grad_lse, "grad_lse");
+  each_tensor(variant, visit);
+}
+
+/// Calls `visit(tensor, name)` for each tensor that a backward pass writes, wanted or not.
+template <class T, class Visit>
+void each_written(const BackwardTensors<T>& tensors, const Visit& visit) {
+  visit(tensors.dq, "dq");
+  visit(tensors.dk, "dk");
+  visit(tensors.dv, "dv");
+  visit(tensors.dbias, "dbias");
+  visit(tensors.dsink, "dsink");
+  visit(tensors.parameters, "dparameters");
+}
+
 /// What a backward pass reads and writes lies at the place of the call, where q does.
 /// @throws value_error naming what does not
 template <class Place, class T, class V>
 void check_at(const Place& place, const V& variant, const BackwardTensors<T>& tensors) {
-  each_tensor(variant, [&](const auto& view, const char* name) { place.check(view, name); });
-  place.check(tensors.k, "k");
-  place.check(tensors.v, "v");
-  place.check(tensors.out, "forward.out");
-  place.check(tensors.lse, "forward.lse");
-  place.check(tensors.grad_out, "grad_out");
-  place.check(tensors.grad_lse, "grad_lse");
-  place.check(tensors.dq, "dq");
-  place.check(tensors.dk, "dk");
-  place.check(tensors.dv, "dv");
-  place.check(tensors.dbias, "dbias");
-  place.check(tensors.dsink, "dsink");
-  place.check(tensors.parameters, "dparameters");
+  const auto check = [&](const auto& view, const char* name) { place.check(view, name); };
+  each_read(variant, tensors, check);
+  each_written(tensors, check);
 }
 
 /// Where a backward pass writes fits the problem, and is apart from what it reads and writes
@@ -80,29 +95,21 @@ void check_gradients(const V& variant, const Call<T>& call,
     Footprint footprint;
     const char* name;
   };
-  const Named written[] = {
-      {Footprint(tensors.dq), "dq"},       {Footprint(tensors.dk), "dk"},
-      {Footprint(tensors.dv), "dv"},       {Footprint(tensors.dbias), "dbias"},
-      {Footprint(tensors.dsink), "dsink"}, {Footprint(tensors.parameters), "dparameters"}};
-  const Named read[] = {{Footprint(tensors.q), "q"},
-                        {Footprint(tensors.k), "k"},
-                        {Footprint(tensors.v), "v"},
-                        {Footprint(tensors.out), "forward.out"},
-                        {Footprint(tensors.lse), "forward.lse"},
-                        {Footprint(tensors.grad_out), "grad_out"},
-                        {Footprint(tensors.grad_lse), "grad_lse"},
-                        {Footprint(variant.bias), "bias"},
-                        {Footprint(variant.alibi), "alibi"},
-                        {Footprint(variant.mask), "mask"},
-                        {Footprint(variant.sink), "sink"}};
+  std::vector<Named> written, read;
+  each_written(tensors, [&](const auto& view, const char* name) {
+    written.push_back({Footprint(view), name});
+  });
+  each_read(variant, tensors, [&](const auto& view, const char* name) {
+    read.push_back({Footprint(view), name});
+  });
   const auto check_pair = [](const Named& output, const Named& other) {
     if (output.footprint.overlaps(other.footprint))
       throw value_error(std::string(output.name) + " overlaps " + other.name +
                         "; expected memory of its own");
   };
-  for (const Named& output : written) {
-    for (const Named& other : read) check_pair(output, other);
-    for (const Named* other = written; other != &output; ++other) check_pair(output, *other);
+  for (std::size_t n = 0; n < written.size(); ++n) {
+    for (const Named& other : read) check_pair(written[n], other);
+    for (std::size_t other = 0; other < n; ++other) check_pair(written[n], written[other]);
   }
 }
 
