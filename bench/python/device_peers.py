@@ -34,18 +34,23 @@ def seconds_of(one, calls):
     return begin.elapsed_time(end) / 1e3 / calls
 
 
-def error_of(one, row, exact):
-    """The greatest difference of one head from float64; NaN where it has one. With dropout, elements of PyTorch's differ."""
-    worst = 0.0
-    for got, (b, h, wanted) in ((one.output(), e) for e in exact):
-        for part, want in zip(got, wanted):
-            worst = max(worst, (part[b, h].double() - want).abs().max().item() / max(1, want.abs().max().item()))
-    return worst
+def error_of(one, exact):
+    """The greatest difference of the heads in `exact` from float64; None if there are none. NaN if any number is not finite."""
+    got = one.output()
+    if not all(torch.isfinite(part).all() for part in got):
+        return float("nan")
+    return max(((part[b, h].double() - want).abs().max().item() / max(1, want.abs().max().item())
+                for b, h, wanted in exact for part, want in zip(got, wanted)), default=None)
+
+
+def error_text(error):
+    return "not compared" if error is None else f"{error:.0e}"
 
 
 def run_row(library, beside, row, options):
     inputs = device_rows.Inputs(row)
     heads = [(0, 0), (row.batch - 1, row.heads - 1)]
+    # With dropout, elements of PyTorch's differ.
     exact = [] if row.asked == "dropout" else [(b, h, inputs.exact(b, h)) for b, h in heads]
     able, refused = {}, {}
     makers = [(f"attend {path}", lambda path=path: Ours(library, row, inputs, path)) for path in options.paths.split(",")]
@@ -56,8 +61,8 @@ def run_row(library, beside, row, options):
             continue  # scores beyond 4 GiB
         try:
             one = make()
-            error = error_of(one, row, exact)
-            if not error <= TOLERANCE[row.dtype]:
+            error = error_of(one, exact)
+            if error is not None and not error <= TOLERANCE[row.dtype]:
                 raise RuntimeError(f"output is off by {error:.1e}")
             able[name] = (one, error)
         except Exception as problem:  # whatever a peer throws at a problem that it can't take
@@ -136,18 +141,23 @@ def markdown(results, beside=()):
     header = ["row"] + columns + ["flash / flash", "mem_efficient / efficient", "flash / cudnn", "errors: ours, torch"]
     lines = [header, ["---"] + ["--:"] * (len(header) - 1)]
     for result in results["rows"]:
-        errors = [f"{result['times'][name]['error']:.0e}" for name in ("attend flash", "torch flash") if name in result["times"]]
+        errors = [error_text(result["times"][name]["error"]) for name in ("attend flash", "torch flash") if name in result["times"]]
         lines.append([result["row"]] + [speed(result, name) for name in columns] +
                      [ratio(result, "attend flash", "torch flash"), ratio(result, "attend mem_efficient", "torch efficient"),
                       ratio(result, "attend flash", "torch cudnn"), ", ".join(errors)])
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    wrong = [f"- {result['row']}: {name}: {why}" for result in results["rows"] for name, why in result["refused"].items()
-             if "is off" in why or name.startswith("attend")]
+    refused = {}
+    for result in results["rows"]:
+        for name, why in result["refused"].items():
+            if "is off" in why or name.startswith("attend"):
+                refused.setdefault(f"{name}: {why}", []).append(result["row"])
+    wrong = [f"- {what} ({', '.join(rows)})" for what, rows in refused.items()]
     return (f"# attend beside PyTorch on a GPU\n\n{results['device']}; torch {results['torch']}; {results['date']}.\n"
             f"In the same run: {', '.join(f'{k} {v}' for k, v in results['rates'].items())}. "
             f"Host time of a small call, us: {results['host us']}.\n\n"
             f"Medians of CUDA events, useful TFLOP/s (causal: half of all pairs); decoding in GB/s of q, k, v and output, each once. "
-            f"{device_rows.TOKENS} tokens, {device_rows.WIDTH} numbers a token. All outputs agree with float64.\n\n"
+            f"{device_rows.TOKENS} tokens, {device_rows.WIDTH} numbers a token. Outputs that are compared agree with float64. "
+            f"PyTorch takes a bias in the row's type, attend in f32.\n\n"
             f"{table}\n\n" + "\n".join(wrong) + "\n")
 
 
@@ -178,7 +188,7 @@ def main():
             print(f"{row.name}: {problem}", file=sys.stderr, flush=True)
             continue
         results["rows"].append(result)
-        print(row.name, {name: f"{value['median'] * 1e6:.0f} us, error {value['error']:.0e}" for name, value in result["times"].items()},
+        print(row.name, {name: f"{value['median'] * 1e6:.0f} us, error {error_text(value['error'])}" for name, value in result["times"].items()},
               result["refused"], flush=True)
         gc.collect()
         torch.cuda.empty_cache()
