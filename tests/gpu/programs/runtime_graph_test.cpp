@@ -117,6 +117,9 @@ TEST_F(StreamTest, MemoryMayOutliveItsGraph) {
     int *data = nullptr;
     cudaGraph_t graph = captured(first, [&] {
       ATTEND_EXPECT_OK(cudaMallocAsync(&data, sizeof(int), first));
+      cudaPointerAttributes attributes;  // nothing is there yet
+      ATTEND_EXPECT_OK(cudaPointerGetAttributes(&attributes, data));
+      EXPECT_EQ(attributes.type, cudaMemoryTypeUnregistered);
       ATTEND_EXPECT_OK(cudaMemsetAsync(data, 0, sizeof(int), first));
       add(data, 5, 1, first);
     });
