@@ -65,9 +65,9 @@ struct FlashTiling {
 /// parts of operands take registers.
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
-/// H200 (2026-11-27): of head dim 64, 192 queries on 128 keys run at 1.18 times the speed of 128 on
-/// 128; 64 keys at 0.7 times that of 128 where there is a mask. Turns of the warpgroups at the
-/// tensor cores gained nothing.
+/// H200 (2026-11-27): of head dim 64, 192 queries on 128 keys run at 1.13 to 1.16 times the speed
+/// of 128 on 128 from 2048 keys on; 64 keys at 0.7 times that of 128 where there is a mask. Turns
+/// of the warpgroups at the tensor cores gained nothing.
 inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
