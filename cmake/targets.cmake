@@ -23,7 +23,8 @@ if(ATTEND_BUILD_TESTS)  # the tests run what needs an instruction set that this 
 endif()
 if(ATTEND_SANITIZE)
   target_compile_options(attend_compiled PUBLIC -fsanitize=${ATTEND_SANITIZE} -fno-omit-frame-pointer
-                                                -fno-sanitize-recover=all)
+                                                -fno-sanitize-recover=all
+    $<$<CXX_COMPILER_ID:Clang>:-fsanitize-ignorelist=${CMAKE_CURRENT_LIST_DIR}/sanitizers.ignore>)
   target_link_options(attend_compiled PUBLIC -fsanitize=${ATTEND_SANITIZE})
 endif()
 

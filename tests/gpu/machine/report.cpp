@@ -48,8 +48,8 @@ std::string_view to_string(Fault fault) {
 
 std::string Report::text() const {
   const auto triple = [](const std::array<std::uint32_t, 3>& t) {
-    return "(" + std::to_string(t[0]) + ", " + std::to_string(t[1]) + ", " + std::to_string(t[2]) +
-           ")";
+    return std::string("(") + std::to_string(t[0]) + ", " + std::to_string(t[1]) + ", " +
+           std::to_string(t[2]) + ")";
   };
   std::string out = "emulated GPU: ";
   out += to_string(fault);

@@ -59,7 +59,7 @@ void ModuleReader::read_target() {
       int number = 0;
       const char* const end = word.data() + word.size();
       if (std::from_chars(word.data() + 3, end, number).ec != std::errc{})
-        fail("'" + std::string(word) + "' is no target");
+        fail(std::string("'").append(word) + "' is no target");
       module_.target_major = number / 10;
       module_.target_minor = number % 10;
     }

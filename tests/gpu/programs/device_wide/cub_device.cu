@@ -7,7 +7,7 @@
 #include <cub/device/device_select.cuh>
 #include <numeric>
 
-#include "support.cuh"
+#include "../support.cuh"
 
 namespace programs {
 namespace {

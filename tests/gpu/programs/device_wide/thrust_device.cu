@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "support.cuh"
+#include "../support.cuh"
 
 namespace programs {
 namespace {
