@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,6 +90,13 @@ class BodyReader : public DeclarationReader {
   std::size_t names_in_statement_ = 0;
 };
 
+/// Reads a kernel's body.
+class KernelReader : public BodyReader {
+ public:
+  using BodyReader::BodyReader;
+  void run(Function& kernel, Module& module);
+};
+
 /// Reads a module.
 class ModuleReader : public BodyReader {
  public:
@@ -103,6 +111,7 @@ class ModuleReader : public BodyReader {
   std::array<int, 3> read_dimensions();
 
   Module module_;
+  std::map<std::string, std::size_t> known_;  ///< index of each function
 };
 
 }  // namespace gpu::ptx
