@@ -1,5 +1,6 @@
 #include "gpu/ptx/lexer.hpp"
 
+#include <array>
 #include <string>
 
 #include "gpu/machine/module.hpp"
@@ -13,6 +14,17 @@ bool is_letter(char c) {
 }
 bool starts_word(char c) { return is_letter(c) || c == '%' || c == '.'; }
 bool continues_word(char c) { return starts_word(c) || is_digit(c); }
+
+/// By character: braces, and what may hide some or ends a line.
+bool matters_in_body(char c) {
+  static constexpr auto kTable = [] {
+    std::array<bool, 256> table{};
+    for (const char each : {'{', '}', '"', '/', '\n'})
+      table[static_cast<unsigned char>(each)] = true;
+    return table;
+  }();
+  return kTable[static_cast<unsigned char>(c)];
+}
 
 class Lexer {
  public:
@@ -91,10 +103,11 @@ class Lexer {
       } else if (c == '"') {
         string();
       } else {
-        ++at_;
         if (c == '\n') ++line_;
         if (c == '{') ++depth;
         if (c == '}') --depth;
+        do ++at_;
+        while (at_ < text_.size() && !matters_in_body(text_[at_]));
       }
     } while (depth > 0);
     tokens_.push_back({Token::Kind::body, text_.substr(from, at_ - from), start});
