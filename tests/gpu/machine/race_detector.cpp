@@ -136,22 +136,21 @@ void RaceDetector::add_reader(Record& r, const Thread& now) {
 RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t offset, std::uint32_t bytes,
                                           Strength strength) {
   // words of one access were mostly written and read together: what held for one holds for the next
-  Record last;
-  Readers readers;
-  bool is_first = true;
+  const Record* last = nullptr;
+  Readers before, after;
   return each_record(offset, bytes, false, [&](Record& r) -> Conflict {
     Conflict conflict;
-    if (is_first || !r.same_write(last)) conflict = check_read(r, now, strength);
+    if (last == nullptr || !r.same_write(*last)) conflict = check_read(r, now, strength);
     if (strength != Strength::weak) return conflict;
-    if (is_first || readers.table != 0 || r.read != last.read) {
-      last = r;
+    if (last == nullptr || after.table != 0 || r.read != before) {
+      before = r.read;
       add_reader(r, now);
-      readers = r.read;
+      after = r.read;
     } else {
-      r.read = readers;
+      r.read = after;
     }
     r.read_site = now.site;
-    is_first = false;
+    last = &r;
     return conflict;
   });
 }
