@@ -10,49 +10,48 @@
 namespace planted {
 namespace {
 
-// Whether a kernel is among those that mutants and what is called with them need: of half or float,
-// and head dims up to 64, if it is one of an engine. The rest would only have to be read.
-bool is_needed(const std::string& entry) {
-  const auto has = [&](const char* part) { return entry.find(part) != std::string::npos; };
-  return !has("4BF16") && (!has("Engine") || has("Li64E"));
-}
-
-// PTX of the kernels that are needed, with an instruction changed if there is a mutant.
-std::string planted_ptx(const std::string& ptx, const Mutant* mutant, int& found) {
+// A kernel's PTX with an instruction changed.
+std::string planted_kernel(const std::string& ptx, const Mutant& mutant, int& found) {
+  const std::regex pattern(mutant.instruction);
   std::string result;
-  bool inside = false, needed = true;
-  std::ptrdiff_t depth = 0;  // of braces
-  const std::regex pattern(mutant == nullptr ? "" : mutant->instruction),
-      kernel(mutant == nullptr ? "" : mutant->kernel);
   for (std::size_t begin = 0; begin < ptx.size();) {
     const std::size_t end = std::min(ptx.find('\n', begin), ptx.size() - 1) + 1;
-    std::string line = ptx.substr(begin, end - begin);
+    const std::string line = ptx.substr(begin, end - begin);
     begin = end;
-    if (line.find(".entry") != std::string::npos) {
-      needed = is_needed(line);
-      inside = mutant != nullptr && std::regex_search(line, kernel);
-    }
-    if (inside && std::regex_search(line, pattern) && found++ == mutant->which)
-      line = std::regex_replace(line, pattern, mutant->replacement);
-    if (needed) result += line;
-    const std::ptrdiff_t closed = std::count(line.begin(), line.end(), '}');
-    depth += std::count(line.begin(), line.end(), '{') - closed;
-    if (closed > 0 && depth == 0) needed = true;
+    const bool changes = std::regex_search(line, pattern) && found++ == mutant.which;
+    result += changes ? std::regex_replace(line, pattern, mutant.replacement) : line;
   }
   return result;
 }
 
-// Until the end of its life the emulated GPU is one device that knows the kernels that are needed,
-// with a mutant if there is one.
+// The same in the PTX of all kernels: each from its .entry to the next.
+std::string planted_ptx(const std::string& ptx, const Mutant& mutant, int& found) {
+  const std::regex kernel(mutant.kernel);
+  std::size_t begin = std::min(ptx.find(".entry"), ptx.size());
+  std::string result = ptx.substr(0, begin);
+  while (begin < ptx.size()) {
+    const std::size_t end = std::min(ptx.find(".entry", begin + 1), ptx.size());
+    const std::string head = ptx.substr(begin, std::min(ptx.find('\n', begin), end) - begin);
+    if (std::regex_search(head, kernel)) {
+      result += planted_kernel(ptx.substr(begin, end - begin), mutant, found);
+    } else {
+      result.append(ptx, begin, end - begin);
+    }
+    begin = end;
+  }
+  return result;
+}
+
+// Until the end of its life the emulated GPU is one device, with a mutant if there is one.
 class Restarted {
  public:
   Restarted(const gpu::Capability& capability, const Mutant* mutant) {
     gpu::RuntimeOptions options = before_;
     options.capabilities = {capability};
     options.launch.step_limit = 4'000'000;  // many times what these kernels need
-    if (mutant != nullptr) options.print_failures = false;
+    options.print_failures = mutant == nullptr;
     gpu::emulated_control()->restart(options, [this, mutant](const std::string& ptx) {
-      return planted_ptx(ptx, mutant, found_);
+      return mutant == nullptr ? ptx : planted_ptx(ptx, *mutant, found_);
     });
   }
   ~Restarted() { gpu::emulated_control()->restart(before_); }

@@ -41,7 +41,7 @@ class Mutants : public ::testing::TestWithParam<Mutant> {
                             const gpu::Capability& capability = {8, 0});
 };
 
-/// `right` on a device of a capability, where there is nothing but the kernels that mutants need.
+/// `right` on a device of a capability, started for it like a mutant's.
 bool right_without_mutant(const std::function<bool()>& right,
                           const gpu::Capability& capability = {8, 0});
 

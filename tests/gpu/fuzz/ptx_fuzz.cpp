@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,10 +31,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     gpu::Memory memory(1 << 20);
     const auto module =
-        gpu::Module::load(std::string_view(reinterpret_cast<const char*>(data), size), memory);
+        gpu::Module::load(std::string(reinterpret_cast<const char*>(data), size), memory);
     const gpu::Address scratch = memory.allocate(1024, "scratch");
     memory.fill(scratch, 0, 1024);
-    for (const auto& kernel : module->kernels()) launch(*kernel, scratch);
+    for (const gpu::Kernel* kernel : module->kernels()) launch(*kernel, scratch);
   } catch (const gpu::ParseError&) {
   } catch (const gpu::OutOfMemory&) {
   }

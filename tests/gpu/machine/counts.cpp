@@ -80,6 +80,8 @@ Counts collect(const Module::Program& program,
   Counts counts;
   for (const auto& function : program.functions) {
     const auto index = static_cast<std::size_t>(function->index);
+    const auto has_run = [&](const auto& worker) { return !worker->tallies[index].empty(); };
+    if (std::none_of(workers.begin(), workers.end(), has_run)) continue;
     for (std::size_t i = 0; i < function->code.size(); ++i) {
       SiteTally sum;
       for (const auto& worker : workers) {

@@ -16,6 +16,7 @@
 namespace gpu {
 
 struct Function;  ///< a decoded function: program/function.hpp
+class Loader;
 
 /// PTX text that the front end can't read; what() names the line and what was expected there.
 class ParseError : public std::runtime_error {
@@ -67,22 +68,21 @@ struct Variable {
   Address address = 0;  ///< in the Memory of Module::load
 };
 
-/// A PTX module, loaded: parsed, decoded, its variables laid out and initialised in a Memory (which
-/// has to outlive it).
+/// A PTX module, loaded: its variables are laid out and initialised in a Memory (which has to
+/// outlive it), its kernels read when they are first asked for, by one thread at a time.
 class Module {
  public:
   /// Reads PTX text. `name` stands for the module in messages. Throws ParseError.
-  static std::unique_ptr<Module> load(std::string_view ptx, Memory& memory, std::string name = "");
+  static std::unique_ptr<Module> load(std::string ptx, Memory& memory, std::string name = "");
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// By mangled name; nullptr if there is none.
+  /// By mangled name; nullptr if there is none. Throws ParseError.
   const Kernel* kernel(std::string_view name) const;
-  const std::vector<std::unique_ptr<Kernel>>& kernels() const;
+  std::vector<const Kernel*> kernels() const;
   /// By mangled name; nullptr if there is none.
   const Variable* variable(std::string_view name) const;
-  const std::vector<Variable>& variables() const;
   /// Of the .target directive.
   Capability target() const;
   Memory& memory() const;
@@ -93,6 +93,7 @@ class Module {
  private:
   explicit Module(std::unique_ptr<Program> program);
   std::unique_ptr<Program> program_;
+  std::unique_ptr<Loader> loader_;
 };
 
 }  // namespace gpu

@@ -38,21 +38,21 @@ RaceDetector::Conflict RaceDetector::check_write(const Record& r, const Thread& 
 }
 
 RaceDetector::Conflict RaceDetector::check_readers(const Record& r, const Thread& now) const {
-  for (std::uint32_t set = r.read_warps; set != 0; set &= set - 1) {
+  for (std::uint32_t set = r.read.warps; set != 0; set &= set - 1) {
     const auto warp = static_cast<std::uint32_t>(std::countr_zero(set));
     if (warp != now.warp) {
-      const std::uint32_t time = r.read_table == 0 ? r.read_time : tables_[r.read_table][warp];
+      const std::uint32_t time = r.read.table == 0 ? r.read.time : tables_[r.read.table][warp];
       if (time >= warps_[now.warp].knows[warp]) {
-        const auto lane = static_cast<std::uint32_t>(std::countr_zero(r.read_lanes | (1u << 31)));
+        const auto lane = static_cast<std::uint32_t>(std::countr_zero(r.read.lanes | (1u << 31)));
         return {Conflict::Kind::write_after_read, warp, lane, r.read_site, 0};
       }
       continue;
     }
     // lanes are only known where a single warp read
-    if (!std::has_single_bit(r.read_warps)) continue;
-    for (std::uint32_t lanes = r.read_lanes; lanes != 0; lanes &= lanes - 1) {
+    if (!std::has_single_bit(r.read.warps)) continue;
+    for (std::uint32_t lanes = r.read.lanes; lanes != 0; lanes &= lanes - 1) {
       const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
-      if (!ordered(now, warp, lane, r.read_time, r.read_clock)) {
+      if (!ordered(now, warp, lane, r.read.time, r.read.clock)) {
         return {Conflict::Kind::write_after_read, warp, lane, r.read_site, 0};
       }
     }
@@ -105,34 +105,52 @@ RaceDetector::Conflict RaceDetector::each_record(std::uint32_t offset, std::uint
   return first;
 }
 
+RaceDetector::Conflict RaceDetector::check_read(const Record& r, const Thread& now,
+                                                Strength strength) const {
+  if (r.write == Write::in_flight) {
+    return {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
+  }
+  return excused(r, now, strength) ? Conflict{} : check_write(r, now);
+}
+
+void RaceDetector::add_reader(Record& r, const Thread& now) {
+  const std::uint32_t clock = warps_[now.warp].clock;
+  const std::uint32_t warp_bit = 1u << now.warp;
+  const std::uint32_t lane_bit = 1u << now.lane;
+  if (r.read.warps == warp_bit && r.read.time == time_ && r.read.clock == clock) {
+    r.read.lanes |= lane_bit;
+  } else if (r.read.warps == 0 || check_readers(r, now).kind == Conflict::Kind::none) {
+    drop_table(r);
+    r.read.warps = warp_bit;
+    r.read.lanes = lane_bit;
+  } else {
+    if (r.read.table == 0 && r.read.time != time_ && r.read.warps != warp_bit) add_table(r);
+    if (r.read.table != 0) tables_[r.read.table][now.warp] = time_;
+    r.read.lanes = r.read.warps == warp_bit ? r.read.lanes | lane_bit : lane_bit;
+    r.read.warps |= warp_bit;
+  }
+  r.read.time = time_;
+  r.read.clock = clock;
+}
+
 RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t offset, std::uint32_t bytes,
                                           Strength strength) {
-  const WarpClock& mine = warps_[now.warp];
+  // words of one access were mostly written and read together: what held for one holds for the next
+  const Record* last = nullptr;
+  Readers before, after;
   return each_record(offset, bytes, false, [&](Record& r) -> Conflict {
     Conflict conflict;
-    if (r.write == Write::in_flight) {
-      conflict = {Conflict::Kind::in_flight, warp_of(r), lane_of(r), r.write_site, 0};
-    } else if (!excused(r, now, strength)) {
-      conflict = check_write(r, now);
-    }
+    if (last == nullptr || !r.same_write(*last)) conflict = check_read(r, now, strength);
     if (strength != Strength::weak) return conflict;
-    const std::uint32_t warp_bit = 1u << now.warp;
-    const std::uint32_t lane_bit = 1u << now.lane;
-    if (r.read_warps == warp_bit && r.read_time == time_ && r.read_clock == mine.clock) {
-      r.read_lanes |= lane_bit;
-    } else if (r.read_warps == 0 || check_readers(r, now).kind == Conflict::Kind::none) {
-      drop_table(r);
-      r.read_warps = warp_bit;
-      r.read_lanes = lane_bit;
+    if (last == nullptr || after.table != 0 || r.read != before) {
+      before = r.read;
+      add_reader(r, now);
+      after = r.read;
     } else {
-      if (r.read_table == 0 && r.read_time != time_ && r.read_warps != warp_bit) add_table(r);
-      if (r.read_table != 0) tables_[r.read_table][now.warp] = time_;
-      r.read_lanes = r.read_warps == warp_bit ? r.read_lanes | lane_bit : lane_bit;
-      r.read_warps |= warp_bit;
+      r.read = after;
     }
-    r.read_time = time_;
-    r.read_clock = mine.clock;
     r.read_site = now.site;
+    last = &r;
     return conflict;
   });
 }
@@ -144,26 +162,26 @@ void RaceDetector::set_write(Record& r, const Thread& now, Write kind) {
   r.write_thread = static_cast<std::uint16_t>(now.warp << 5 | now.lane);
   r.write = kind;
   drop_table(r);
-  r.read_warps = 0;
-  r.read_lanes = 0;
+  r.read.warps = 0;
+  r.read.lanes = 0;
 }
 
 void RaceDetector::add_table(Record& r) {
   if (free_tables_.empty()) {
     if (tables_.empty()) tables_.emplace_back();  // index 0: no table
     tables_.emplace_back();
-    r.read_table = static_cast<std::uint32_t>(tables_.size() - 1);
+    r.read.table = static_cast<std::uint32_t>(tables_.size() - 1);
   } else {
-    r.read_table = free_tables_.back();
+    r.read.table = free_tables_.back();
     free_tables_.pop_back();
   }
-  tables_[r.read_table].fill(r.read_time);
+  tables_[r.read.table].fill(r.read.time);
 }
 
 void RaceDetector::drop_table(Record& r) {
-  if (r.read_table == 0) return;
-  free_tables_.push_back(r.read_table);
-  r.read_table = 0;
+  if (r.read.table == 0) return;
+  free_tables_.push_back(r.read.table);
+  r.read.table = 0;
 }
 
 RaceDetector::Conflict RaceDetector::write(Thread now, std::uint32_t offset, std::uint32_t bytes,
@@ -310,14 +328,14 @@ void RaceDetector::end_read(std::uint32_t warp, std::uint32_t site,
     --being_read_[offset / 16].warps;
     each_record(offset, 16, false, [&](Record& r) -> Conflict {
       // No lane of this warp can write before the read has ended, so none is noted.
-      if ((r.read_warps & ~bit) != 0) {
-        if (r.read_table == 0 && r.read_time != time_) add_table(r);
-        if (r.read_table != 0) tables_[r.read_table][warp] = time_;
-      } else if (r.read_warps == 0 || r.read_clock < mine.all_lanes) {
-        r.read_lanes = 0;
+      if ((r.read.warps & ~bit) != 0) {
+        if (r.read.table == 0 && r.read.time != time_) add_table(r);
+        if (r.read.table != 0) tables_[r.read.table][warp] = time_;
+      } else if (r.read.warps == 0 || r.read.clock < mine.all_lanes) {
+        r.read.lanes = 0;
       }
-      r.read_warps |= bit;
-      r.read_time = time_;
+      r.read.warps |= bit;
+      r.read.time = time_;
       r.read_site = site;
       return {};
     });

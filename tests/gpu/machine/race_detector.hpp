@@ -97,6 +97,14 @@ class RaceDetector {
     bulk,
     in_flight
   };
+  struct Readers {
+    std::uint32_t time = 0;
+    std::uint32_t clock = 0;
+    std::uint32_t warps = 0;
+    std::uint32_t lanes = 0;
+    std::uint32_t table = 0;  ///< index into tables_ where warps read at different times
+    bool operator==(const Readers&) const = default;
+  };
   struct Record {
     std::uint32_t write_time = 0;
     std::uint32_t write_clock = 0;
@@ -104,12 +112,13 @@ class RaceDetector {
     std::uint16_t write_thread = 0;
     Write write = Write::none;
     bool split = false;
-    std::uint32_t read_time = 0;
-    std::uint32_t read_clock = 0;
+    Readers read;
     std::uint32_t read_site = 0;
-    std::uint32_t read_warps = 0;
-    std::uint32_t read_lanes = 0;
-    std::uint32_t read_table = 0;  ///< index into tables_ where warps read at different times
+
+    bool same_write(const Record& r) const {
+      return write_time == r.write_time && write_clock == r.write_clock &&
+             write_thread == r.write_thread && write == r.write;
+    }
   };
   static bool excused(const Record& record, const Thread& now, Strength strength);
   static std::uint32_t warp_of(const Record& r) { return std::uint32_t{r.write_thread} >> 5; }
@@ -124,6 +133,8 @@ class RaceDetector {
                std::uint32_t clock) const;
   Conflict check_write(const Record& record, const Thread& now) const;
   Conflict check_readers(const Record& record, const Thread& now) const;
+  Conflict check_read(const Record& record, const Thread& now, Strength strength) const;
+  void add_reader(Record& record, const Thread& now);
   Conflict check_being_read(std::uint32_t offset, std::uint32_t bytes) const;
   bool known_as_copy(const Record& record, const Knowledge& knows) const;
   bool known_by_all(const Record& record, std::uint32_t warp, std::uint32_t all_lanes,

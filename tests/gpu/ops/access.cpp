@@ -250,26 +250,23 @@ u32 sectors_of(const std::array<u64, 32>& address, u32 lanes, u32 bytes) {
 }
 
 void count_banks(SiteTally& tally, const std::array<u64, 32>& address, u32 lanes, u32 bytes) {
-  const u32 words_per_lane = std::max(1u, bytes / 4);
-  const u32 group = 32 / words_per_lane;  // lanes that are served together
+  // aligned accesses overlap wholly or not at all: the banks that one takes count as one
+  const u32 size = std::max(4u, bytes);
+  const u32 group = 128 / size;  // lanes that are served together, and such banks
   for (u32 first = 0; first < 32; first += group) {
     const u32 mask = (group == 32 ? ~0u : (1u << group) - 1) << first;
     const u32 members = lanes & mask;
     if (members == 0) continue;
     std::array<u8, 32> passes{};
-    std::array<std::array<u32, 32>, 32> words;  // distinct words by bank
+    std::array<std::array<u32, 32>, 32> words;  // distinct ones by bank
     u32 most = 0;
     for (u32 set = members; set != 0; set &= set - 1) {
-      const auto start = static_cast<u32>(address[lane_of(set)] / 4);
-      for (u32 i = 0; i < words_per_lane; ++i) {
-        const u32 word = start + i;
-        const u32 bank = word & 31;
-        auto& of_bank = words[bank];
-        u8& n = passes[bank];
-        if (std::find(of_bank.begin(), of_bank.begin() + n, word) != of_bank.begin() + n) continue;
-        of_bank[n++] = word;
-        most = std::max<u32>(most, n);
-      }
+      const u32 word = static_cast<u32>(address[lane_of(set)]) / size;
+      auto& of_bank = words[word % group];
+      u8& n = passes[word % group];
+      if (std::find(of_bank.begin(), of_bank.begin() + n, word) != of_bank.begin() + n) continue;
+      of_bank[n++] = word;
+      most = std::max<u32>(most, n);
     }
     tally.phases += most;
     tally.conflicts += most - 1;

@@ -146,7 +146,8 @@ void call_run(Warp& w, const Instruction& in) {
     }
     set &= ~same;
     const u64 index = (target - kFunctionBase) / 16;
-    if ((target & kWindowMask) != kFunctionBase || index >= functions.size()) {
+    if ((target & kWindowMask) != kFunctionBase || index >= functions.size() ||
+        functions[index]->code.empty()) {
       w.fail(Fault::bad_call, same, "calls an address that is no function's");
       continue;
     }

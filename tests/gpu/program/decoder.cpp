@@ -67,7 +67,12 @@ void run_unsupported(Warp& warp, const Instruction& in) { run_unsupported_instru
 
 Decoder::Decoder(const ptx::Module& module, const ptx::Function& source, const Symbols& symbols,
                  Function& out, std::uint32_t shared_start)
-    : module_(module), source_(source), symbols_(symbols), out_(out), shared_end_(shared_start) {
+    : module_(module),
+      source_(source),
+      symbols_(symbols),
+      out_(out),
+      shared_end_(shared_start),
+      registers_(source.registers.size()) {
   lay_out_locals();
 }
 
@@ -223,14 +228,15 @@ Type Decoder::register_type(const Operand& operand) const {
 }
 
 std::pair<Ref, Ref> Decoder::pair_of(std::int32_t index) {
-  const auto [it, inserted] = registers_.try_emplace(index);
-  if (inserted) {
+  auto& known = registers_[static_cast<std::size_t>(index)];
+  if (!known) {
     const Type type = source_.registers[static_cast<std::size_t>(index)].type;
     const bool is_pair = type == Type::b128;
-    it->second.first = fresh(is_wide(type) || is_pair, type == Type::pred);
-    if (is_pair) it->second.second = fresh(true, false);
+    known.emplace();
+    known->first = fresh(is_wide(type) || is_pair, type == Type::pred);
+    if (is_pair) known->second = fresh(true, false);
   }
-  return it->second;
+  return *known;
 }
 
 Ref Decoder::reg(std::int32_t index) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -151,8 +152,9 @@ class Decoder {
   std::vector<std::string_view> modifiers_;
   std::vector<Ref> dsts_, srcs_;
   std::vector<Pending> pending_;
-  std::map<std::int32_t, std::pair<Ref, Ref>> registers_;  ///< that were named; halves of 128 bits
-  std::uint32_t virtuals_ = 0;                             ///< places that were given
+  /// Those that were named; halves of 128 bits.
+  std::vector<std::optional<std::pair<Ref, Ref>>> registers_;
+  std::uint32_t virtuals_ = 0;  ///< places that were given
 };
 
 /// Gives the virtual registers of a decoded function places, so that those not alive at the same

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,9 +26,8 @@ struct Module::Program {
   std::string name;
   Memory* memory = nullptr;
   Capability target;
-  std::vector<std::shared_ptr<Function>> functions;  ///< with bodies
-  std::vector<std::unique_ptr<Kernel>> kernels;
-  std::vector<Variable> variables;
+  std::vector<std::shared_ptr<Function>> functions;  ///< with bodies; kernels not read are empty
+  std::deque<Variable> variables;
 };
 
 }  // namespace gpu

@@ -132,6 +132,8 @@ struct Function {
   bool is_kernel = false;
   bool has_body = false;
   int line = 0;
+  std::string_view body;  ///< of a kernel; what is in it comes by read_body
+  int body_line = 0;
   Signature signature;
   std::vector<Register> registers;
   std::vector<Variable> locals;  ///< local, shared and param variables declared in the body
@@ -154,7 +156,9 @@ struct Module {
   std::deque<std::string> names;  ///< made by the parser; operands refer to them
 };
 
-/// Parses a module. `text` has to outlive it. Throws ParseError.
+/// Parses a module, but for what is in kernels. `text` has to outlive it. Throws ParseError.
 Module parse(std::string_view text);
+/// Parses the body of a kernel of that module. Throws ParseError.
+void read_body(Module& module, Function& kernel);
 
 }  // namespace gpu::ptx

@@ -1,5 +1,6 @@
 #include "gpu/ptx/lexer.hpp"
 
+#include <array>
 #include <string>
 
 #include "gpu/machine/module.hpp"
@@ -14,12 +15,22 @@ bool is_letter(char c) {
 bool starts_word(char c) { return is_letter(c) || c == '%' || c == '.'; }
 bool continues_word(char c) { return starts_word(c) || is_digit(c); }
 
+/// By character: braces, and what may hide some or ends a line.
+bool matters_in_body(char c) {
+  static constexpr auto kTable = [] {
+    std::array<bool, 256> table{};
+    for (const char each : {'{', '}', '"', '/', '\n'})
+      table[static_cast<unsigned char>(each)] = true;
+    return table;
+  }();
+  return kTable[static_cast<unsigned char>(c)];
+}
+
 class Lexer {
  public:
-  explicit Lexer(std::string_view text) : text_(text) {}
+  Lexer(std::string_view text, int line) : text_(text), line_(line) {}
 
   std::vector<Token> run() {
-    tokens_.reserve(text_.size() / 4);
     while (at_ < text_.size()) step();
     tokens_.push_back({Token::Kind::end, {}, line_});
     return std::move(tokens_);
@@ -42,11 +53,13 @@ class Lexer {
     } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v' || c == '\0') {
       ++at_;
     } else if (c == '/' && peek(1) == '/') {
-      while (at_ < text_.size() && peek() != '\n') ++at_;
+      remark();
     } else if (c == '/' && peek(1) == '*') {
       comment();
     } else if (c == '"') {
+      const std::size_t from = at_ + 1;
       string();
+      tokens_.push_back({Token::Kind::string, text_.substr(from, at_ - 1 - from), line_});
     } else if (is_digit(c)) {
       number();
     } else if (starts_word(c)) {
@@ -54,6 +67,10 @@ class Lexer {
     } else {
       mark();
     }
+  }
+
+  void remark() {
+    while (at_ < text_.size() && peek() != '\n') ++at_;
   }
 
   void comment() {
@@ -66,13 +83,35 @@ class Lexer {
   }
 
   void string() {
-    const std::size_t from = ++at_;
-    while (peek() != '"') {
+    for (++at_; peek() != '"'; ++at_) {
       if (at_ >= text_.size() || peek() == '\n') throw ParseError(line_, "string without end");
-      ++at_;
     }
-    emit(Token::Kind::string, from);
     ++at_;
+  }
+
+  void body() {
+    const std::size_t from = at_;
+    const int start = line_;
+    int depth = 0;
+    do {
+      if (at_ >= text_.size()) throw ParseError(start, "function without end: expected '}'");
+      const char c = text_[at_];
+      if (c == '/' && peek(1) == '/') {
+        remark();
+      } else if (c == '/' && peek(1) == '*') {
+        comment();
+      } else if (c == '"') {
+        string();
+      } else {
+        if (c == '\n') ++line_;
+        if (c == '{') ++depth;
+        if (c == '}') --depth;
+        do ++at_;
+        while (at_ < text_.size() && !matters_in_body(text_[at_]));
+      }
+    } while (depth > 0);
+    tokens_.push_back({Token::Kind::body, text_.substr(from, at_ - from), start});
+    heads_kernel_ = false;
   }
 
   void number() {
@@ -99,6 +138,7 @@ class Lexer {
       }
     }
     emit(Token::Kind::word, from);
+    if (tokens_.back().text == ".entry") heads_kernel_ = true;
   }
 
   void mark() {
@@ -106,18 +146,21 @@ class Lexer {
     if (kMarks.find(peek()) == std::string_view::npos) {
       throw ParseError(line_, std::string("unexpected character '") + peek() + "'");
     }
+    if (peek() == '{' && heads_kernel_) return body();
+    if (peek() == ';') heads_kernel_ = false;
     ++at_;
     emit(Token::Kind::mark, at_ - 1);
   }
 
   std::string_view text_;
   std::size_t at_ = 0;
-  int line_ = 1;
+  int line_;
+  bool heads_kernel_ = false;  ///< after .entry
   std::vector<Token> tokens_;
 };
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view text) { return Lexer(text).run(); }
+std::vector<Token> tokenize(std::string_view text, int line) { return Lexer(text, line).run(); }
 
 }  // namespace gpu::ptx

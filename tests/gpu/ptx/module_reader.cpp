@@ -110,24 +110,39 @@ void ModuleReader::read_function(bool is_kernel) {
   function.signature = read_signature_parameters();
   function.signature.returns = std::move(returns);
   read_function_directives(function);
-  if (accept("{")) {
+  if (peek().kind == Token::Kind::body) {
+    function.has_body = true;
+    function.body_line = peek().line;
+    function.body = take().text;
+  } else if (accept("{")) {
     function.has_body = true;
     read_body(function, module_);
   } else {
     expect(";");
   }
-  for (Function& known : module_.functions) {
-    if (known.name != function.name) continue;
-    if (known.has_body && function.has_body) fail("function " + known.name + " is defined twice");
-    if (function.has_body) known = std::move(function);
+  const auto [it, is_new] = known_.try_emplace(function.name, module_.functions.size());
+  if (is_new) {
+    module_.functions.push_back(std::move(function));
     return;
   }
-  module_.functions.push_back(std::move(function));
+  Function& known = module_.functions[it->second];
+  if (known.has_body && function.has_body) fail("function " + known.name + " is defined twice");
+  if (function.has_body) known = std::move(function);
 }
 
 Module parse(std::string_view text) {
   const std::vector<Token> tokens = tokenize(text);
   return ModuleReader(tokens).run();
+}
+
+void KernelReader::run(Function& kernel, Module& module) {
+  expect("{");
+  read_body(kernel, module);
+}
+
+void read_body(Module& module, Function& kernel) {
+  const std::vector<Token> tokens = tokenize(kernel.body, kernel.body_line);
+  KernelReader(tokens).run(kernel, module);
 }
 
 }  // namespace gpu::ptx

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +19,9 @@ class TokenReader {
   explicit TokenReader(const std::vector<Token>& tokens) : tokens_(tokens) {}
 
  protected:
-  const Token& peek(std::size_t ahead = 0) const;
+  const Token& peek(std::size_t ahead = 0) const {
+    return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+  }
   const Token& take();
   bool at(std::string_view text) const { return is(peek(), text); }
   bool accept(std::string_view text);
@@ -25,7 +29,10 @@ class TokenReader {
   std::string_view take_word(const char* what);
   std::int64_t take_integer(const char* what);
   [[noreturn]] void fail(const std::string& message) const;
-  static bool is(const Token& token, std::string_view text);
+  static bool is(const Token& token, std::string_view text) {
+    return token.text == text &&
+           (token.kind == Token::Kind::word || token.kind == Token::Kind::mark);
+  }
 
   /// Reads a literal into `out` (kind and bits), with an optional sign before it.
   void read_literal(Operand& out);
@@ -89,6 +96,13 @@ class BodyReader : public DeclarationReader {
   std::size_t names_in_statement_ = 0;
 };
 
+/// Reads a kernel's body.
+class KernelReader : public BodyReader {
+ public:
+  using BodyReader::BodyReader;
+  void run(Function& kernel, Module& module);
+};
+
 /// Reads a module.
 class ModuleReader : public BodyReader {
  public:
@@ -103,6 +117,7 @@ class ModuleReader : public BodyReader {
   std::array<int, 3> read_dimensions();
 
   Module module_;
+  std::map<std::string, std::size_t> known_;  ///< index of each function
 };
 
 }  // namespace gpu::ptx

@@ -7,19 +7,11 @@
 
 namespace gpu::ptx {
 
-const Token& TokenReader::peek(std::size_t ahead) const {
-  return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
-}
-
 const Token& TokenReader::take() {
   const Token& token = peek();
   if (token.kind == Token::Kind::end) fail("unexpected end of the module");
   ++at_;
   return token;
-}
-
-bool TokenReader::is(const Token& token, std::string_view text) {
-  return token.text == text && (token.kind == Token::Kind::word || token.kind == Token::Kind::mark);
 }
 
 bool TokenReader::accept(std::string_view text) {

@@ -71,6 +71,16 @@ std::string contents(const std::vector<Image>& images) {
   return text.empty() ? "nothing" : text;
 }
 
+/// What reads PTX, which may be malformed.
+template <class Read>
+auto readable(Read read) {
+  try {
+    return read();
+  } catch (const ParseError& error) {
+    runtime::fail(cudaErrorInvalidPtx, error.what());
+  }
+}
+
 }  // namespace
 
 Context::Context(const Device& which, int number)
@@ -84,7 +94,7 @@ Context::Context(const Device& which, int number)
 }
 
 const Module& Context::module(const Binary& binary) {
-  if (auto found = modules.find(&binary); found != modules.end()) return *found->second.module;
+  if (auto found = modules.find(&binary); found != modules.end()) return *found->second;
   const std::vector<Image>& images = binary.read();
   const Image* image = choose_image(images, device.capability);
   if (image == nullptr) {
@@ -96,18 +106,14 @@ const Module& Context::module(const Binary& binary) {
     runtime::fail(cudaErrorInvalidKernelImage,
                   "the PTX is compressed; compile with nvcc --no-compress");
   }
-  LoadedModule loaded;
-  loaded.text = runtime().patch ? runtime().patch(image->text) : image->text;
-  try {
-    loaded.module = Module::load(loaded.text, *memory, binary.name);
-  } catch (const ParseError& error) {
-    runtime::fail(cudaErrorInvalidPtx, error.what());
-  }
-  return *(modules[&binary] = std::move(loaded)).module;
+  std::string text = runtime().patch ? runtime().patch(image->text) : image->text;
+  auto loaded = readable([&] { return Module::load(std::move(text), *memory, binary.name); });
+  return *(modules[&binary] = std::move(loaded));
 }
 
 const Kernel& Context::kernel(const HostFunction& function) {
-  const Kernel* kernel = module(*function.binary).kernel(function.name);
+  const Module& holder = module(*function.binary);
+  const Kernel* kernel = readable([&] { return holder.kernel(function.name); });
   if (kernel == nullptr) {
     runtime::fail(cudaErrorInvalidDeviceFunction, "no kernel " + demangled(function.name));
   }

@@ -23,12 +23,6 @@ struct Pool {
   std::uint64_t used = 0, used_high = 0;
 };
 
-/// A module as one device has it.
-struct LoadedModule {
-  std::string text;
-  std::unique_ptr<Module> module;
-};
-
 /// What a kernel was allowed on a device by cudaFuncSetAttribute.
 struct FunctionLimits {
   std::size_t dynamic_shared = 0;
@@ -46,7 +40,7 @@ struct Context {
   cudaError_t sticky = cudaSuccess;  ///< of a kernel that failed; all calls give it from then on
   Stream legacy, per_thread;
   std::vector<std::unique_ptr<Stream>> streams;
-  std::map<const Binary*, LoadedModule> modules;
+  std::map<const Binary*, std::unique_ptr<Module>> modules;
   std::map<const HostFunction*, FunctionLimits> limits;
   std::map<const void*, std::size_t> pooled;  ///< sizes of what pools gave
   /// Addresses that allocation nodes of graphs gave. True: a launch left memory there, which has

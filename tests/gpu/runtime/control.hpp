@@ -30,7 +30,7 @@ struct LaunchRecord {
 };
 
 /// A change of PTX text before it is read, for tests that plant bugs.
-using Patch = std::function<std::string(std::string ptx)>;
+using Patch = std::function<std::string(const std::string& ptx)>;
 
 /// What a test may ask of the emulated runtime beyond CUDA. Test and runtime have to be built by
 /// the same compiler.

@@ -181,7 +181,8 @@ TEST(FrontEnd, NamesTheLine) {
   try {
     Module::load(
         ".version 8.0\n.target sm_80\n.address_size 64\n.entry k()\n{\n add.s32 %r1, %r2, 1;\n}",
-        memory);
+        memory)
+        ->kernel("k");
     FAIL() << "an undeclared register was accepted";
   } catch (const ParseError& e) {
     EXPECT_EQ(e.line(), 6);
