@@ -12,28 +12,29 @@ namespace {
 using attend::Path;
 using Half = Eigen::half;
 
-struct BackwardCounts : ::testing::Test {
+template <class T>
+struct BackwardCountsOf : ::testing::Test {
   void SetUp() override {
     if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
   }
 
-  static constexpr std::uint64_t kTensorBytes = 2 * 128 * 64 * sizeof(Half);
+  static constexpr std::uint64_t kTensorBytes = 2 * 128 * 64 * sizeof(T);
   static constexpr std::uint64_t kStateBytes = 2 * 128 * 16;
   // Products of 16 x 8 x 16 in a product of 128 x 128 x 64 for each of two heads.
   static constexpr std::uint64_t kProducts = 2 * (128 / 16) * (128 / 8) * (64 / 16);
 
   // The launches of one backward pass of two heads, 128 queries, 128 keys, head dim 64: the rows'
   // states, the gradients of k and v, the gradient of q. Device 1 has capability 7.5.
-  static std::vector<gpu::LaunchRecord> launches(attend::Path path, attend::Call<Half> call,
+  static std::vector<gpu::LaunchRecord> launches(attend::Path path, attend::Call<T> call,
                                                  int device = 0) {
     const attend::cuda::CurrentDevice current(device);
-    attend::Tensor<Half, 4> host(1, 2, 128, 64);
-    host.setConstant(Half(0.5f));
-    const attend::cuda::Tensor<Half, 4> q(host), k(host), v(host), grad_out(host);
+    attend::Tensor<T, 4> host(1, 2, 128, 64);
+    host.setConstant(T(0.5f));
+    const attend::cuda::Tensor<T, 4> q(host), k(host), v(host), grad_out(host);
     const attend::Extents<4> extents{1, 2, 128, 64};
-    attend::cuda::Tensor<Half, 4> dq(extents), dk(extents), dv(extents);
+    attend::cuda::Tensor<T, 4> dq(extents), dk(extents), dv(extents);
     call.path = path;
-    const attend::Attend<Half> attention{{.flash = true}};
+    const attend::Attend<T> attention{{.flash = true}};
     const auto forward = attention.forward(q, k, v, call);
     static_cast<void>(forward.out.host());
     gpu::emulated_control()->take_launches();
@@ -49,13 +50,17 @@ struct BackwardCounts : ::testing::Test {
     EXPECT_NE(records[2].kernel.find("query_gradient"), std::string::npos);
     for (const gpu::LaunchRecord& record : records) {
       EXPECT_EQ(record.counts.local_bytes, 0u);
-      for (const char* file : {"tensor_core_product.cuh", "half_tile.cuh", "ldmatrix.cuh",
-                               "cp_async.cuh", "tile_gradients.cuh", "score_gradient.hpp"})
+      for (const char* file :
+           {"tensor_core_product.cuh", "float_product.cuh", "half_tile.cuh", "float_tile.cuh",
+            "ldmatrix.cuh", "cp_async.cuh", "tile_gradients.cuh", "score_gradient.hpp"})
         EXPECT_EQ(record.counts.conflicts_in_lines(0, 10000, file), 0u) << file;
     }
     return records;
   }
 };
+
+using BackwardCounts = BackwardCountsOf<Half>;
+using FloatBackwardCounts = BackwardCountsOf<float>;
 
 // The memory-efficient kernels run where flash's cannot, here on 7.5, whose products are half as
 // large.
@@ -115,6 +120,20 @@ TEST_F(BackwardCounts, OfTheFlashPathSkipTiles) {
   const auto records = launches(Path::flash, {.causal = attend::Causal::top_left});
   EXPECT_EQ(records[1].counts.by_opcode.at("mma"), 4 * kProducts * 3 / 4);
   EXPECT_EQ(records[2].counts.by_opcode.at("mma"), 3 * kProducts * 10 / 16);
+}
+
+// Products are half as large as those of half types, and three each.
+TEST_F(FloatBackwardCounts, AreWhatTheTilingSays) {
+  const auto records = launches(Path::mem_efficient, {});
+  const gpu::Counts &keys = records[1].counts, &queries = records[2].counts;
+  EXPECT_EQ(keys.blocks, 4u);
+  EXPECT_EQ(keys.by_opcode.at("mma"), 2 * 3 * 4 * kProducts);
+  EXPECT_EQ(keys.global_bytes_read, 2 * kTensorBytes + 2 * (2 * kTensorBytes + kStateBytes));
+  EXPECT_EQ(keys.global_bytes_written, 2 * kTensorBytes);
+  EXPECT_EQ(queries.blocks, 4u);
+  EXPECT_EQ(queries.by_opcode.at("mma"), 2 * 3 * 3 * kProducts);
+  EXPECT_EQ(queries.global_bytes_read, 2 * kTensorBytes + kStateBytes + 2 * 2 * kTensorBytes);
+  EXPECT_EQ(queries.global_bytes_written, kTensorBytes);
 }
 
 // No part of a variant costs as much as all the rest.

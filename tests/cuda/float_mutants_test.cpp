@@ -70,7 +70,60 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"values_not_looked_at", kKernel, "bar\\.red\\.or", 0, "bar.red.and"}),
     name_of);
 
-TEST(NoFloatMutant, IsRight) { EXPECT_TRUE(right_without_mutant(floats_are_right)); }
+// Gradients of more queries and keys than a tile has, of which some are great.
+bool float_gradients_are_right() {
+  static const Float4 q = random<float>(1, 1, 100, 40) * 8.0f, k = random<float>(1, 1, 90, 40),
+                      v = random<float>(1, 1, 90, 48), grad_out = random<float>(1, 1, 100, 48),
+                      great_q = [] {
+                        Float4 queries = q;
+                        queries(0, 0, 70, 3) = -1e30f;
+                        return queries;
+                      }();
+  const auto right = [](const Float4& queries, attend::Call<float> call) {
+    const attend::Attend<float> attention{{.flash = true}};
+    const auto forward = attention.forward(queries, k, v, call);
+    const auto expected = attention.backward(grad_out, forward, queries, k, v, call);
+    call.path = attend::Path::mem_efficient;
+    const attend::cuda::Tensor<float, 4> there_q(queries), there_k(k), there_v(v),
+        there_grad_out(grad_out), out(forward.out);
+    const attend::cuda::Tensor<float, 3> lse(forward.lse);
+    const auto g =
+        attention.backward(there_grad_out, {forward, out, lse}, there_q, there_k, there_v, call);
+    return close(g.dq.host(), expected.dq, 2e-5f) && close(g.dk.host(), expected.dk, 2e-4f) &&
+           close(g.dv.host(), expected.dv, 2e-5f);
+  };
+  return right(q, {.causal = attend::Causal::top_left}) && right(great_q, {});
+}
+
+class FloatBackwardMutants : public Mutants {};
+
+TEST_P(FloatBackwardMutants, AreCaught) { expect_caught(float_gradients_are_right); }
+
+constexpr const char* kKeys = "13key_gradients.*FloatGradientEngineILi64E.*NoScoreModE";
+constexpr const char* kQuery = "14query_gradient.*FloatGradientEngineILi64E.*NoScoreModE";
+INSTANTIATE_TEST_SUITE_P(
+    Floats, FloatBackwardMutants,
+    ::testing::Values(
+        Mutant{"keys_barrier_0", kKeys, kBarrier, 0, ""},
+        Mutant{"keys_barrier_1", kKeys, kBarrier, 1, ""},
+        Mutant{"keys_rows_not_looked_at", kKeys, "bar\\.red\\.or", 0, "bar.red.and"},
+        Mutant{"keys_columns_not_looked_at", kKeys, "bar\\.red\\.or", 1, "bar.red.and"},
+        Mutant{"keys_small_left_out", kKeys, kProduct, 3, ""},
+        Mutant{"keys_queries_small_left_out", kKeys, kProduct, 11, ""},
+        Mutant{"keys_late_product_left_out", kKeys, kProduct, 60, ""},
+        Mutant{"keys_exp_of_another", kKeys, "ex2\\.approx", 1, "rcp.approx"},
+        Mutant{"keys_columns_swapped", kKeys, "ld\\.shared\\.v2\\.f32 \\{(%f\\d+),(%f\\d+)\\}", 0,
+               "ld.shared.v2.f32 {$2,$1}"},
+        Mutant{"query_barrier_0", kQuery, kBarrier, 0, ""},
+        Mutant{"query_columns_not_looked_at", kQuery, "bar\\.red\\.or", 1, "bar.red.and"},
+        Mutant{"query_small_left_out", kQuery, kProduct, 3, ""},
+        Mutant{"query_product_left_out", kQuery, kProduct, 67, ""}),
+    name_of);
+
+TEST(NoFloatMutant, IsRight) {
+  EXPECT_TRUE(right_without_mutant(floats_are_right));
+  EXPECT_TRUE(right_without_mutant(float_gradients_are_right));
+}
 
 }  // namespace
 }  // namespace planted

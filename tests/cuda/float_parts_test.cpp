@@ -15,6 +15,16 @@ using Float4 = attend::Tensor<float, 4>;
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 constexpr float kGreatest = std::numeric_limits<float>::max();
 
+void expect_same(const Float4& there, const Float4& expected) {
+  ASSERT_EQ(there.size(), expected.size());
+  for (Eigen::Index n = 0; n < there.size(); ++n) {
+    const float x = there.data()[n], y = expected.data()[n];
+    const bool same = x == y || (std::isnan(x) && std::isnan(y));
+    EXPECT_TRUE(same || std::abs(x - y) <= 1e-5f * std::max(1.0f, std::abs(y)))
+        << "element " << n << " is " << x << " instead of " << y;
+  }
+}
+
 void expect_same(const Float4& q, const Float4& k, const Float4& v, attend::EmptyRow empty_row,
                  attend::Call<float> call) {
   const attend::Attend<float> attention{{.flash = true, .empty_row = empty_row}};
@@ -22,13 +32,7 @@ void expect_same(const Float4& q, const Float4& k, const Float4& v, attend::Empt
   call.path = attend::Path::mem_efficient;
   const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v);
   const auto result = attention.forward(there_q, there_k, there_v, call);
-  const Float4 out = result.out.host();
-  for (Eigen::Index n = 0; n < out.size(); ++n) {
-    const float x = out.data()[n], y = expected.out.data()[n];
-    const bool same = x == y || (std::isnan(x) && std::isnan(y));
-    EXPECT_TRUE(same || std::abs(x - y) <= 1e-5f * std::max(1.0f, std::abs(y)))
-        << "element " << n << " is " << x << " instead of " << y;
-  }
+  expect_same(result.out.host(), expected.out);
 }
 
 TEST(FloatParts, Values) {
@@ -55,6 +59,44 @@ TEST(FloatParts, MeansOfRowsWithoutKeys) {
          v = random<float>(1, 1, 20, 64);
   v(0, 0, 3, 5) = kInfinite, v(0, 0, 12, 7) = kGreatest;
   expect_same(q, k, v, attend::EmptyRow::uniform, {.causal = attend::Causal::bottom_right});
+}
+
+// Gradients, of head dims that have an engine of their own each.
+void expect_same_gradients(const Float4& q, const Float4& k, const Float4& v,
+                           const Float4& grad_out, attend::Call<float> call) {
+  const attend::Attend<float> attention{{.flash = true}};
+  const auto forward = attention.forward(q, k, v, call);
+  const auto expected = attention.backward(grad_out, forward, q, k, v, call);
+  call.path = attend::Path::mem_efficient;
+  const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v), there_grad(grad_out);
+  const auto there = attention.forward(there_q, there_k, there_v, call);
+  const auto g = attention.backward(there_grad, there, there_q, there_k, there_v, call);
+  expect_same(g.dq.host(), expected.dq);
+  expect_same(g.dk.host(), expected.dk);
+  expect_same(g.dv.host(), expected.dv);
+}
+
+TEST(FloatParts, GradientsOfGreatNumbers) {
+  for (const int d : {40, 72}) {
+    SCOPED_TRACE(d);
+    Float4 q = random<float>(1, 1, 40, d), k = random<float>(1, 1, 100, d),
+           v = random<float>(1, 1, 100, d), grad_out = random<float>(1, 1, 40, d);
+    k(0, 0, 3, 5) = -kInfinite, k(0, 0, 40, 6) = -kGreatest, k(0, 0, 99, 7) = -1e30f;
+    expect_same_gradients(q, k, v, grad_out, {});
+    k = random<float>(1, 1, 100, d);
+    v(0, 0, 3, 5) = 1e25f, v(0, 0, 70, 7) = kInfinite;
+    expect_same_gradients(q, k, v, grad_out, {});
+    grad_out(0, 0, 5, 5) = NAN, grad_out(0, 0, 30, 6) = -kInfinite;
+    expect_same_gradients(q, k, v, grad_out, {.causal = attend::Causal::bottom_right});
+  }
+}
+
+// What only excluded pairs have reaches nothing, as great as it may be.
+TEST(FloatParts, GradientsWithoutExcludedKeys) {
+  Float4 q = random<float>(1, 1, 40, 64), k = random<float>(1, 1, 100, 64),
+         v = random<float>(1, 1, 100, 64), grad_out = random<float>(1, 1, 40, 64);
+  for (int d = 0; d < 64; ++d) k(0, 0, 99, d) = NAN, v(0, 0, 98, d) = kInfinite;
+  expect_same_gradients(q, k, v, grad_out, {.causal = attend::Causal::top_left});
 }
 
 }  // namespace

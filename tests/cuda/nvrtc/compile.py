@@ -27,6 +27,7 @@ KERNELS = """
 #include <attend/cuda/block/tensor_core_engine.cuh>
 #include <attend/cuda/block/tensor_core_gradient_engine.cuh>
 #include <attend/cuda/block/float_engine.cuh>
+#include <attend/cuda/block/float_gradient_engine.cuh>
 #include <attend/cuda/kernel/flash.cuh>
 #include <attend/cuda/kernel/flash_backward.cuh>
 #include <attend/cuda/kernel/integers.cuh>
@@ -69,6 +70,7 @@ ALL = SOME + [
     "parameter_parts<F16, Trained>",
     "parameter_sums<Plain>",
     "query_gradient<ScalarGradientEngine<float>, WithFunctors>",
+    "key_gradients<FloatGradientEngine<128>, Plain>",
     "bias_gradient<ScalarGradientEngine<float>, Plain>",
     "math_scores<F16, Plain>",
     "math_softmax<Plain>",

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "../block/float_gradient_engine.cuh"
 #include "../block/tensor_core_gradient_engine.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
 #include "launch.cuh"
@@ -56,8 +57,9 @@ void launch_bias_gradient(const Problem& problem, const V& variant,
                   stream, problem, variant, call);
 }
 
-/// Runs an engine: 16 bytes of memory per row beyond the tensors, and no more.
-template <class Engine, class V>
+/// Runs an engine, and another for the bias' gradient: 16 bytes of memory per row beyond the
+/// tensors, and no more.
+template <class Engine, class BiasEngine = Engine, class V>
 void launch_gradient_engine(const Problem& problem, const V& variant,
                             const GradientCall<typename Engine::Element>& call,
                             cudaStream_t stream) {
@@ -73,7 +75,7 @@ void launch_gradient_engine(const Problem& problem, const V& variant,
                             problem.head_dim, Engine::kWidth),
        Engine::kThreads, sizeof(GradientShared<Engine, V, Engine::kTileRows>)},
       stream, problem, variant, call);
-  if (call.tensors.dbias) launch_bias_gradient<Engine>(problem, variant, call, stream);
+  if (call.tensors.dbias) launch_bias_gradient<BiasEngine>(problem, variant, call, stream);
 }
 
 /// Computes the bias' gradient on tensor cores, from 8.0 on: before, a block has not the shared
@@ -86,8 +88,22 @@ void launch_tensor_core_bias_gradient(const Problem& problem, const V& variant,
   launch_bias_gradient<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
 }
 
+/// Runs the backward pass of floats: from 8.0 on up to head dims of 128 on tensor cores, but for
+/// the bias' gradient, else by multiply-add.
+template <class V>
+void launch_float_backward(const Problem& problem, const V& variant,
+                           const GradientCall<float>& call, cudaStream_t stream) {
+  using Scalar = ScalarGradientEngine<float>;
+  const std::int64_t columns = std::max(problem.head_dim, problem.head_dim_v);
+  if (usable_capability_of<V>() < kCapabilityA100 || columns > 128)
+    return launch_gradient_engine<Scalar>(problem, variant, call, stream);
+  if (columns > 64)
+    return launch_gradient_engine<FloatGradientEngine<128>, Scalar>(problem, variant, call, stream);
+  launch_gradient_engine<FloatGradientEngine<64>, Scalar>(problem, variant, call, stream);
+}
+
 /// Runs the memory-efficient path's backward pass where flash's kernels can't: on tensor cores for
-/// half types (bf16 from 8.0 on), else by multiply-add.
+/// half types (bf16 from 8.0 on) and floats, else by multiply-add.
 template <class T, class V>
 void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
@@ -95,7 +111,7 @@ void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    cudaStream_t stream) {
   const GradientCall<T> call = gradient_call(variant, tensors, states);
   if constexpr (std::is_same_v<T, float>) {
-    return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
+    return launch_float_backward(problem, variant, call, stream);
   } else {
     if (usable_capability_of<V>() >= kCapabilityA100)
       return launch_gradient_engine<TensorCoreGradientEngine<T, 128>>(problem, variant, call,

@@ -5,6 +5,7 @@
 #include "../arch/opaque.cuh"
 #include "../arch/shared_memory.cuh"
 #include "../arch/warp.cuh"
+#include "rows.cuh"
 #include "swizzled_tile.cuh"
 
 /// @file
@@ -45,6 +46,35 @@ __device__ bool meets_not_finite(const FloatTile<Rows, Columns>& tile) {
 #pragma unroll 1
   for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns / 4; n += Threads)
     for (int x = 0; x < 4; ++x) met = met || !has_parts(tile.pieces[n].at[x]);
+  return met;
+}
+
+/// Whether x is NaN, or so great that its parts' products, or a sum of them, may overflow where
+/// sums of products of floats don't.
+__device__ inline bool is_great(float x) { return !(fabsf(x) < 0x1p60f); }
+
+/// Fills a tile with the rows that `row_of` points to; what lies outside is 0. Returns whether this
+/// thread, of `Threads`, met a great number.
+template <int Threads, int Rows, int Columns, class RowOf>
+__device__ bool load_tile(FloatTile<Rows, Columns>& tile, RowOf row_of, const RowLayout& layout) {
+  constexpr int kPieces = Columns / 4;
+  bool met = false;
+#pragma unroll 2
+  for (int n = static_cast<int>(threadIdx.x); n < Rows * kPieces; n += Threads) {
+    const float* const begin = row_of(n / kPieces);
+    const int column = n % kPieces * 4;
+    Piece<float> piece{};
+    if (begin != nullptr && column < layout.columns) {
+      if (layout.access >= Access::quads) {
+        piece = *reinterpret_cast<const Piece<float>*>(begin + column);
+      } else {
+        for (int x = 0; x < 4; ++x)
+          if (column + x < layout.columns) piece.at[x] = begin[(column + x) * layout.stride];
+      }
+    }
+    for (int x = 0; x < 4; ++x) met = met || is_great(piece.at[x]);
+    tile.piece(n / kPieces, n % kPieces) = piece;
+  }
   return met;
 }
 

@@ -17,9 +17,10 @@ struct alignas(16) Piece {
 /// A matrix of rows of pieces in shared memory, in panels of 128 bytes of a row, one after the
 /// other. Piece c of a row of a panel lies at place c ^ (row % 8), so that the same piece of eight
 /// rows below each other lies in eight different groups of banks. (This is what wgmma knows as the
-/// 128-byte swizzle, where a panel begins at a multiple of 1024 bytes.)
+/// 128-byte swizzle, where a panel begins at a multiple of 1024 bytes.) It is aligned so that the
+/// swizzle can flip bits of addresses.
 template <class Element, int RowCount, int ColumnCount>
-struct SwizzledTile {
+struct alignas(128) SwizzledTile {
   using T = Element;
   static constexpr int kRows = RowCount;
   static constexpr int kColumns = ColumnCount;
