@@ -27,7 +27,7 @@ class Argument {
   /// Not given.
   constexpr Argument() = default;
 
-  /// The tensor that is meant.
+  /// The tensor that is meant; a default view: none.
   template <class X>
   requires(TensorOf<X, T, Ranks> || ...)
       Argument(const X& tensor)  // NOLINT(google-explicit-constructor)
@@ -49,7 +49,7 @@ class Argument {
  private:
   template <class AnyView>
   Argument(const AnyView& view, Device device)
-      : data_(view.data()), rank_(AnyView::kRank), device_(device) {
+      : data_(view.data()), rank_(addresses(view).given() ? AnyView::kRank : 0), device_(device) {
     for (int axis = 0; axis < AnyView::kRank; ++axis) {
       extents_[static_cast<std::size_t>(axis)] = view.extent(axis);
       strides_[static_cast<std::size_t>(axis)] = view.stride(axis);
@@ -88,7 +88,7 @@ class BatchIntegers {
       : BatchIntegers(std::span<const std::int64_t>(range).begin(),
                       std::span<const std::int64_t>(range).end()) {}
 
-  /// A rank-1 tensor of 32- or 64-bit integers, on the host or a device.
+  /// A rank-1 tensor of 32- or 64-bit integers, on the host or a device; a default view: none.
   template <class X>
   requires(TensorOf<X, std::int32_t, 1> || TensorOf<X, std::int64_t, 1>)
       BatchIntegers(const X& tensor)  // NOLINT(google-explicit-constructor)
@@ -112,6 +112,7 @@ class BatchIntegers {
   std::int64_t size() const { return size_; }
   /// Where they lie.
   Device device() const { return device_; }
+    if (!addresses(view).given()) return;
   /// To read them by; null if there are none. Valid as long as this object or a copy of it.
   Integers values() const { return values_; }
 

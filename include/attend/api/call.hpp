@@ -107,8 +107,9 @@ class Stream {
   std::shared_ptr<void> device_stream_;
 };
 
-/// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose.
-/// The tensors must outlive the call; `Real` is float, and double for `Attend<double>`.
+/// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose;
+/// a tensor may be left out by a default view, too. The tensors must outlive the call; `Real` is
+/// float, and double for `Attend<double>`.
 template <class T>
 struct Call {
   /// Element type of bias, slopes and sinks.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
@@ -58,9 +59,11 @@ void check_extents(const std::array<std::int64_t, Rank>& extents, const std::str
 template <class T>
 Problem checked_problem(const View<const T, 4>& q, const View<const T, 4>& k,
                         const View<const T, 4>& v, Device device) {
-  check_tensor(q, "q");
-  check_tensor(k, "k");
-  check_tensor(v, "v");
+  for (const auto& [view, name] : {std::pair{&q, "q"}, std::pair{&k, "k"}, std::pair{&v, "v"}}) {
+    if (!view->given()) throw value_error(std::string(name) + " is a null view; expected a tensor");
+    check_tensor(*view, name);
+  }
+  if (q.extent(3) == 0) throw shape_error("q has head dim 0; expected at least 1");
   const auto count = [](std::int64_t n, const char* what) {
     return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
   };
@@ -77,7 +80,6 @@ Problem checked_problem(const View<const T, 4>& q, const View<const T, 4>& k,
   if (k.extent(3) != q.extent(3))
     throw shape_error("k has head dim " + std::to_string(k.extent(3)) + "; expected " +
                       std::to_string(q.extent(3)) + ", as q has");
-  if (q.extent(3) == 0) throw shape_error("q has head dim 0; expected at least 1");
   const std::int64_t heads = q.extent(1);
   const std::int64_t heads_kv = k.extent(1);
   if (heads_kv == 0 ? heads != 0 : heads % heads_kv != 0)
