@@ -83,7 +83,7 @@ class Stream {
   Stream(const ThreadPoolDevice& device)  // NOLINT(google-explicit-constructor)
       : pool_(device.getPool()), threads_(device.numThreads()) {}
 
-  /// An `attend::cuda::Stream`.
+  /// An `attend::cuda::Stream`, of the device on which the tensors lie.
   template <class DeviceStream>
   requires requires(const DeviceStream& stream) {
     { stream.shared_handle() } -> std::convertible_to<std::shared_ptr<void>>;

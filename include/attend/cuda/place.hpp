@@ -28,14 +28,14 @@ using Stored =
     std::conditional_t<ElementTraits<T>::kDtype == Dtype::f16, F16,
                        std::conditional_t<ElementTraits<T>::kDtype == Dtype::bf16, BF16, T>>;
 
-/// The device on which q lies; the current one if q has no elements, or if `stream`, which is
+/// The device on which q lies; that of `stream` if q has no elements, or if `stream`, which is
 /// captured, has yet to take q's memory.
 /// @throws value_error if q lies in memory of the host's.
 inline int device_of_q(const void* q, const Stream& stream) {
-  if (q == nullptr) return current_device();
+  if (q == nullptr) return stream.device();
   const cudaPointerAttributes attributes = attributes_of(q);
   if (attributes.type != cudaMemoryTypeUnregistered) return attributes.device;
-  if (stream.is_capturing()) return current_device();
+  if (stream.is_capturing()) return stream.device();
   throw value_error("q's address is one of the host's; expected device memory, as its type says");
 }
 
@@ -57,8 +57,12 @@ class Place<Device::cuda> {
 
   /// Of a call whose q lies at an address.
   Place(const void* q, const Stream& stream)
-      : stream_(cuda::Stream::of(stream.device_stream())),
-        current_(cuda::device_of_q(q, stream_)) {}
+  /// @throws value_error if q lies in memory of the host's, or `stream` belongs to another device
+      : stream_(cuda::Stream::of(stream.device_stream())), current_(cuda::device_of_q(q, stream_)) {
+    if (const int other = stream_.device(); other != current_.device())
+      throw value_error("stream belongs to cuda:" + std::to_string(other) +
+                        "; expected a stream of " + name() + ", where q lies");
+  }
 
   /// As the log calls it.
   std::string name() const { return "cuda:" + std::to_string(current_.device()); }
