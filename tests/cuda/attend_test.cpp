@@ -292,8 +292,19 @@ TEST(DeviceTensor, CopiesBothWays) {
     for (int d = 0; d < 2; ++d) EXPECT_EQ(copy(a, 1, 2, d), column_major(a, 1, 2, d));
   Device4 moved = Device4(row_major);
   const float* const address = moved.data();
-  const Device4 last = std::move(moved);
+  Device4 last = std::move(moved);
   EXPECT_EQ(last.data(), address);
+  const auto expect_empty = [](const Device4& tensor) {
+    EXPECT_EQ(tensor.data(), nullptr);
+    EXPECT_EQ(tensor.extents(), attend::Extents<4>{});
+    EXPECT_EQ(tensor.host().size(), 0);
+  };
+  expect_empty(moved);
+  moved = Device4(column_major);
+  moved = std::move(last);
+  EXPECT_EQ(moved.data(), address);
+  EXPECT_EQ(difference(moved.host(), row_major), 0);
+  expect_empty(last);
   EXPECT_EQ(Device4().host().size(), 0);
 }
 
