@@ -223,13 +223,20 @@ void each_tensor(const V& variant, const Visit& visit) {
   visit(variant.sink, "sink");
 }
 
+/// Calls `visit(tensor, name)` for each tensor that a forward pass reads, given or not.
+template <class T, class V, class Visit>
+void each_read(const V& variant, const ForwardTensors<T>& tensors, const Visit& visit) {
+  visit(tensors.q, "q");
+  visit(tensors.k, "k");
+  visit(tensors.v, "v");
+  each_tensor(variant, visit);
+}
+
 /// What a forward pass reads and writes lies at the place of the call, where q does.
 /// @throws value_error naming what does not
 template <class Place, class T, class V>
 void check_at(const Place& place, const V& variant, const ForwardTensors<T>& tensors) {
-  each_tensor(variant, [&](const auto& view, const char* name) { place.check(view, name); });
-  place.check(tensors.k, "k");
-  place.check(tensors.v, "v");
+  each_read(variant, tensors, [&](const auto& view, const char* name) { place.check(view, name); });
   place.check(tensors.out, "out");
   place.check(tensors.lse, "lse");
 }
@@ -240,11 +247,8 @@ void check_destination(const Output& output, const std::string& name,
                        const std::array<std::int64_t, Rank>& expected, const V& variant,
                        const ForwardTensors<T>& inputs) {
   check_output(output, name, expected);
-  check_apart(output, name, inputs.q, "q");
-  check_apart(output, name, inputs.k, "k");
-  check_apart(output, name, inputs.v, "v");
-  each_tensor(variant,
-              [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
+  each_read(variant, inputs,
+            [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
 }
 
 }  // namespace attend

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../api/place.hpp"
@@ -56,8 +57,8 @@ class Place<Device::cuda> {
   using Owner = cuda::Tensor<T, Rank>;
 
   /// Of a call whose q lies at an address.
-  Place(const void* q, const Stream& stream)
   /// @throws value_error if q lies in memory of the host's, or `stream` belongs to another device
+  Place(const void* q, const Stream& stream)
       : stream_(cuda::Stream::of(stream.device_stream())), current_(cuda::device_of_q(q, stream_)) {
     if (const int other = stream_.device(); other != current_.device())
       throw value_error("stream belongs to cuda:" + std::to_string(other) +
@@ -79,8 +80,7 @@ class Place<Device::cuda> {
     if (wanted && !can(*wanted, problem, usable)) {
       std::vector<std::string> reasons = why_not(*wanted, problem, device);
       reasons.push_back(cuda::compiled_for(usable));
-      throw unsupported_error(
-          std::string("path ") + attend::name(*wanted) + " was forced and cannot run", reasons);
+      refuse(*wanted, std::move(reasons));
     }
     Choice choice = attend::choose(problem, options, usable, forced);
     choice.reason += "; " + cuda::compiled_for(usable);
