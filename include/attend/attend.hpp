@@ -38,7 +38,8 @@ namespace attend {
 /// 0.
 ///
 /// Every call throws `shape_error` or `value_error` where an argument does not fit, and
-/// `unsupported_error` where a forced path cannot run, before anything is written.
+/// `unsupported_error` where a forced path cannot run, before anything is written; `memory_error`
+/// where the host has too little memory.
 template <Element T>
 class Attend {
  public:

@@ -90,6 +90,9 @@ TEST_F(BackwardInto, RefusesWhatDoesNotFit) {
               HasSubstr("grad_out"));
   EXPECT_THAT(message<attend::shape_error>({.dq = dq, .dk = dk, .dv = dv}, {grad_out, lse}),
               HasSubstr("grad_lse"));
+  const Tensor3 empty;
+  EXPECT_THAT(message<attend::shape_error>({.dq = dq, .dk = dk, .dv = dv}, {grad_out, empty}),
+              HasSubstr("grad_lse has extents (0, 0, 0); expected (1, 4, 5)"));
   attend::Tensor<float, 1> sinks(4);
   EXPECT_THAT(
       message<attend::value_error>({.dq = dq, .dk = dk, .dv = dv, .dsink = sinks}, grad_out),

@@ -132,6 +132,19 @@ TEST_F(Errors, NullPointers) {
       {"mask is a null pointer"});
 }
 
+TEST_F(Errors, NullViewsAndEmptyTensors) {
+  expect_value([](Arguments& a) { a.q = {}; }, {"q is a null view; expected a tensor"});
+  expect_value([](Arguments& a) { a.k = {}; }, {"k is a null view; expected a tensor"});
+  expect_value([](Arguments& a) { a.v = {}; }, {"v is a null view; expected a tensor"});
+  const Row never_filled;
+  expect_shape([&](Arguments& a) { a.q = attend::as_view(never_filled); }, {"q has head dim 0"});
+  const Mask4 no_mask;
+  expect_shape([&](Arguments& a) { a.call.mask = no_mask; }, {"mask has extents (0, 0, 0, 0)"});
+  const Eigen::Tensor<std::int32_t, 1, Eigen::RowMajor> no_lengths;
+  expect_shape([&](Arguments& a) { a.call.key_lengths = no_lengths; },
+               {"key_lengths has 0 elements"});
+}
+
 TEST_F(Errors, AddressesOffTheirAlignment) {
   alignas(8) char bytes[5000] = {};
   const auto* odd = reinterpret_cast<const float*>(bytes + 1);

@@ -55,6 +55,25 @@ TEST_P(Tensors, ColumnMajorMapsAndViewsGiveTheSame) {
   EXPECT_EQ(greatest_difference(attention(q_view, k, attend::as_view(v)), expected), 0);
 }
 
+TEST_P(Tensors, DefaultViewsAreNotGiven) {
+  const auto expected = attention.forward(q, k, v);
+  const attend::Call<float> call{.bias = attend::View<const float, 4>(),
+                                 .alibi = attend::View<const float, 1>(),
+                                 .mask = attend::View<const bool, 2>(),
+                                 .key_lengths = attend::View<const std::int32_t, 1>(),
+                                 .sink = attend::View<const float, 2>()};
+  EXPECT_EQ(greatest_difference(attention.forward(q, k, v, call).out, expected.out), 0);
+  const Row grad_out = random(2, 4, 9, 8);
+  const attend::View<const float, 3> no_grad_lse;
+  const auto g = attention.backward({grad_out, no_grad_lse}, expected, q, k, v, call);
+  EXPECT_EQ(greatest_difference(g.dq, attention.backward(grad_out, expected, q, k, v).dq), 0);
+  EXPECT_EQ(g.dbias.size(), 0);
+  Row dq = random(2, 4, 9, 16), dk = random(2, 2, 13, 16), dv = random(2, 2, 13, 8);
+  attention.backward_into({.dq = dq, .dk = dk, .dv = dv, .dbias = attend::View<float, 4>()},
+                          grad_out, expected, q, k, v);
+  EXPECT_EQ(greatest_difference(dq, g.dq), 0);
+}
+
 TEST_P(Tensors, ForwardIntoAnyOutput) {
   const attend::Forward<float> expected = attention.forward(q, k, v);
   Row out(2, 4, 9, 8);

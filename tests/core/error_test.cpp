@@ -13,6 +13,7 @@ TEST(Error, AllHaveOneBase) {
   static_assert(std::is_base_of_v<attend::error, attend::shape_error>);
   static_assert(std::is_base_of_v<attend::error, attend::value_error>);
   static_assert(std::is_base_of_v<attend::error, attend::unsupported_error>);
+  static_assert(std::is_base_of_v<attend::error, attend::memory_error>);
   static_assert(std::is_base_of_v<attend::error, attend::device_error>);
 }
 

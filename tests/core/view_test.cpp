@@ -11,6 +11,11 @@ TEST(View, NullIsNotGiven) {
   EXPECT_FALSE((View<float, 4>()));
   float x = 0;
   EXPECT_TRUE((View<float, 1>(&x, {1})));
+
+  EXPECT_FALSE((View<float, 4>().given()));
+  EXPECT_TRUE((View<float, 1>(&x, {1}).given()));
+  EXPECT_TRUE((View<float, 2>(nullptr, {0, 0}).given()));  // a tensor without elements
+  EXPECT_TRUE((View<float, 2>(nullptr, {2, 3}).given()));  // a tensor without memory: an error
 }
 
 TEST(View, ContiguousStrides) {

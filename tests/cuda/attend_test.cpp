@@ -154,6 +154,36 @@ TEST_F(Device, TheDeviceOfTheTensorsDecides) {
                                  HasSubstr("cuda:1: mem_efficient")));
 }
 
+TEST_F(Device, TheStreamBelongsToTheDeviceOfTheTensors) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  ASSERT_GE(attend::cuda::device_count(), 2);
+  ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
+  const attend::cuda::Stream stream;
+  const Device4 there_q(q), there_k(k), there_v(v);
+  ASSERT_EQ(cudaSetDevice(0), cudaSuccess);
+  EXPECT_EQ(stream.device(), 1);
+  const auto expect_refused = [&](const auto& call) {
+    try {
+      call();
+      ADD_FAILURE() << "the stream was taken";
+    } catch (const attend::value_error& error) {
+      EXPECT_STREQ(error.what(),
+                   "stream belongs to cuda:1; expected a stream of cuda:0, where q lies");
+    }
+  };
+  const attend::Rng rng = attention.rng();
+  expect_refused([&] { attention.forward(dq, dk, dv, {.stream = stream}); });
+  EXPECT_EQ(attention.rng(), rng);
+  const auto forward = attention.forward(dq, dk, dv);
+  expect_refused([&] { attention.backward(forward.out, forward, dq, dk, dv, {.stream = stream}); });
+
+  const auto result = attention.forward(there_q, there_k, there_v, {.stream = stream});
+  EXPECT_EQ(result.out.device(), 1);
+  EXPECT_LT(difference(result.out.host(), host.forward(q, k, v, {.rng = result.rng}).out), 1e-5f);
+  const Device4 none(attend::Extents<4>{0, 4, 9, 16}), no_keys(attend::Extents<4>{0, 2, 21, 16});
+  EXPECT_EQ(attention.forward(none, no_keys, no_keys, {.stream = stream}).out.device(), 1);
+}
+
 TEST_F(Device, RefusesWhatItCannotDo) {
   const attend::Attend<double> doubles{{.flash = true}};
   attend::Tensor<double, 4> ones(1, 1, 1, 4);
@@ -262,8 +292,19 @@ TEST(DeviceTensor, CopiesBothWays) {
     for (int d = 0; d < 2; ++d) EXPECT_EQ(copy(a, 1, 2, d), column_major(a, 1, 2, d));
   Device4 moved = Device4(row_major);
   const float* const address = moved.data();
-  const Device4 last = std::move(moved);
+  Device4 last = std::move(moved);
   EXPECT_EQ(last.data(), address);
+  const auto expect_empty = [](const Device4& tensor) {
+    EXPECT_EQ(tensor.data(), nullptr);
+    EXPECT_EQ(tensor.extents(), attend::Extents<4>{});
+    EXPECT_EQ(tensor.host().size(), 0);
+  };
+  expect_empty(moved);
+  moved = Device4(column_major);
+  moved = std::move(last);
+  EXPECT_EQ(moved.data(), address);
+  EXPECT_EQ(difference(moved.host(), row_major), 0);
+  expect_empty(last);
   EXPECT_EQ(Device4().host().size(), 0);
 }
 

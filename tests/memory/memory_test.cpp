@@ -6,6 +6,8 @@
 #include <atomic>
 #include <attend/attend.hpp>
 #include <cerrno>
+#include <cstdint>
+#include <string>
 
 extern "C" {
 void* __libc_malloc(std::size_t);
@@ -18,9 +20,14 @@ void __libc_free(void*);
 namespace {
 
 std::atomic<std::int64_t> held{0}, peak{0};
+std::atomic<std::size_t> most_at_once{SIZE_MAX};  // of a single allocation that succeeds
 
 void* count(void* memory) {
   if (memory == nullptr) return memory;
+  if (malloc_usable_size(memory) > most_at_once) {
+    __libc_free(memory);
+    return nullptr;
+  }
   const auto size = static_cast<std::int64_t>(malloc_usable_size(memory));
   const std::int64_t now = held.fetch_add(size) + size;
   std::int64_t most = peak.load();
@@ -130,6 +137,42 @@ TEST(Memory, FusedVariantsNeither) {
             {.softcap = 2, .bias = bias, .mask = mask, .causal = attend::Causal::bottom_right}),
         4 << 20);
   }
+}
+
+// Where the host has no memory for it a path says what it was that it needed; the object is as it
+// was.
+TEST(Memory, TooLittleOfItIsAnError) {
+  const std::vector<float> row(kDim, 0.5f);
+  const attend::View<const float, 4> q(row.data(), {1, 2, 1000, kDim}, {0, 0, 0, 1});
+  const attend::View<const float, 4> k(row.data(), {1, 2, 3000, kDim}, {0, 0, 0, 1});
+  const attend::Attend<float> attention{{.dropout = 0.1, .flash = true}};
+  const attend::Rng rng = attention.rng();
+  const auto error_of = [](const auto& call) -> std::string {
+    most_at_once = 4 << 20;
+    try {
+      call();
+    } catch (const attend::memory_error& error) {
+      most_at_once = SIZE_MAX;
+      return error.what();
+    }
+    most_at_once = SIZE_MAX;
+    return "";
+  };
+  EXPECT_EQ(error_of([&] { attention.forward(q, k, k, {.path = attend::Path::math}); }),
+            "no memory for what path math keeps: per thread the scores of a head, 1000 queries x "
+            "3000 keys");
+  EXPECT_EQ(attention.rng(), rng);
+  EXPECT_EQ(error_of([&] { attention.forward(q, k, k); }), "");  // fused keeps less
+  const auto result = attention.forward(q, k, k);
+  EXPECT_EQ(
+      error_of(
+          [&] { attention.backward(result.out, result, q, k, k, {.path = attend::Path::math}); }),
+      "no memory for what path math keeps: per thread the scores of a head, 1000 queries x 3000 "
+      "keys");
+  const attend::View<const float, 4> many(row.data(), {100, 2, 1000, kDim}, {0, 0, 0, 1});
+  const attend::View<const float, 4> no_keys(row.data(), {100, 2, 0, kDim}, {0, 0, 0, 1});
+  EXPECT_EQ(error_of([&] { attention.forward(many, no_keys, no_keys); }),
+            "no memory for a result of extents (100, 2, 1000, 8)");
 }
 
 // Decoding cuts the keys into parts, and keeps a row for each.

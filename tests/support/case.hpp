@@ -50,6 +50,9 @@ inline constexpr int kBiases = 8;
 enum class Alibi { none, per_head, per_batch_and_head };
 enum class Lengths { none, some, with_zero };
 enum class Sink { none, finite, some_infinite };
+/// What makes logits infinite: a query in each head, so that all of its logits are -inf or (in odd
+/// heads) +inf; or one of the keys, whose logits are either, as the query says.
+enum class Infinite { none, query, key };
 
 /// Everything that decides a case. The defaults are a small plain problem.
 struct Case {
@@ -68,6 +71,7 @@ struct Case {
   Sink sink = Sink::none;
   double dropout = 0;
   EmptyRow empty_row = EmptyRow::zero;
+  Infinite infinite = Infinite::none;
   Layout layout = Layout::row_major;
   std::uint64_t seed = 1;
 };
@@ -172,6 +176,23 @@ inline std::vector<Index> lengths(const Case& c, Draw& draw) {
   return lengths;
 }
 
+// Makes logits infinite.
+inline void set_infinite(oracle::Problem& p, Infinite infinite) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto d = static_cast<std::size_t>(p.head_dim);
+  if (infinite == Infinite::query) {
+    for (std::size_t n = 0; n < p.k.size(); n += d) p.k[n] = -std::max(1., std::abs(p.k[n]));
+    const Index second = std::min<Index>(1, p.len_q - 1);
+    for (Index head = 0; head < p.batch * p.heads && p.len_q > 0; ++head)
+      p.q[static_cast<std::size_t>(head * p.len_q + second) * d] =
+          head % p.heads % 2 == 0 ? kInfinity : -kInfinity;
+  } else if (infinite == Infinite::key) {
+    const Index third = std::min<Index>(2, p.len_k - 1);
+    for (Index head = 0; head < p.batch * p.heads_kv && p.len_k > 0; ++head)
+      p.k[static_cast<std::size_t>(head * p.len_k + third) * d] = kInfinity;
+  }
+}
+
 // Overwrites every row of q, k, v and every bias element that no allowed key has to do with.
 inline void poison(oracle::Problem& p) {
   const double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -241,6 +262,7 @@ oracle::Problem problem(const Case& c) {
   p.dropout = c.dropout;
   p.seed = c.seed * 0x9E3779B97F4A7C15, p.rng_offset = (std::uint64_t{1} << 32) - 5;
   p.empty_row = c.empty_row;
+  making::set_infinite(p, c.infinite);
   if (c.layout != Layout::repeated) {
     making::poison(p);
     return p;

@@ -5,6 +5,64 @@
 
 namespace support {
 
+namespace {
+
+// Logits that are infinite without a bias' doing: no empty rows, but NaN, as infinity - infinity
+// is.
+std::vector<Case> infinite_cases() {
+  return {
+      {.name = "infinite_query", .infinite = Infinite::query},
+      {.name = "infinite_query_causal",
+       .len_q = 40,
+       .len_k = 70,
+       .causal = Causal::bottom_right,
+       .infinite = Infinite::query},
+      {.name = "infinite_query_mask",
+       .heads = 4,
+       .len_q = 70,
+       .len_k = 140,
+       .head_dim = 64,
+       .mask = Mask::random,
+       .empty_row = EmptyRow::uniform,
+       .infinite = Infinite::query},
+      {.name = "infinite_query_softcap",
+       .softcap = 2,
+       .left = 3,
+       .right = 5,
+       .infinite = Infinite::query},
+      {.name = "infinite_query_bias",
+       .bias = Bias::infinite,
+       .dropout = 0.3,
+       .infinite = Infinite::query},
+      {.name = "infinite_query_sink",
+       .mask = Mask::random_shared,
+       .sink = Sink::some_infinite,
+       .infinite = Infinite::query},
+      {.name = "infinite_query_decode",
+       .heads = 4,
+       .heads_kv = 2,
+       .len_q = 1,
+       .len_k = 3000,
+       .lengths = Lengths::some,
+       .infinite = Infinite::query},
+      {.name = "infinite_key", .infinite = Infinite::key},
+      {.name = "infinite_key_causal",
+       .len_q = 60,
+       .len_k = 50,
+       .causal = Causal::bottom_right,
+       .lengths = Lengths::some,
+       .infinite = Infinite::key},
+      {.name = "infinite_key_decode",
+       .heads = 8,
+       .heads_kv = 1,
+       .len_q = 2,
+       .len_k = 900,
+       .infinite = Infinite::key},
+  };
+}
+
+}  // namespace
+
 Case random_case(std::uint64_t seed) {
   Draw draw(seed);
   const auto pick = [&](auto... values) {
@@ -199,6 +257,7 @@ std::vector<Case> cases() {
       {.name = "no_keys_sink", .len_k = 0, .sink = Sink::finite},
   };
   for (std::uint64_t seed = 1; seed <= 60; ++seed) list.push_back(random_case(seed));
+  for (const Case& c : infinite_cases()) list.push_back(c);
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

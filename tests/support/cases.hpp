@@ -12,7 +12,7 @@ namespace support {
 Case random_case(std::uint64_t seed);
 
 /// Cases by hand: sizes, head dims, each part of the specification alone, extremes; then random
-/// compositions. A path on the host takes seconds.
+/// compositions, and infinite logits. A path on the host takes seconds.
 std::vector<Case> cases();
 
 /// Sizes that take too long for every run: the full product of lengths, head dims and kinds of

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "oracle.hpp"
 
@@ -54,7 +55,9 @@ Gradients backward(const Problem& p, const std::vector<double>& grad_out,
 
         // d probability_j / d logit_k = probability_j (delta_jk - probability_k); the sink is one
         // more key of value 0.   d lse / d logit_j = probability_j.
-        if (p.sink) dsink[static_cast<std::size_t>(h)] += r.sink_probability * (g_lse - mean);
+        // One of -inf is none, and has no gradient, be the mean NaN.
+        if (p.sink && p.sink->at({h}) != -std::numeric_limits<double>::infinity())
+          dsink[static_cast<std::size_t>(h)] += r.sink_probability * (g_lse - mean);
         for (std::size_t n = 0; n < r.keys.size(); ++n) {
           const At a{b, h, i, r.keys[n]};
           Real ds = r.probability[n] * (dprobability[n] - mean + g_lse);

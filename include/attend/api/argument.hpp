@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,10 @@
 /// Optional tensors and numbers of a call.
 
 namespace attend {
+
+/// False: for assertions that are to fail where a template is made for `X`.
+template <class X>
+inline constexpr bool kIsNever = false;
 
 /// An optional tensor of a call: elements `T`, one of the ranks in `Ranks`, on the host or a
 /// device. It refers to the tensor's memory, which must outlive the call.
@@ -27,11 +32,24 @@ class Argument {
   /// Not given.
   constexpr Argument() = default;
 
-  /// The tensor that is meant.
+  /// The tensor that is meant; a default view: none.
   template <class X>
   requires(TensorOf<X, T, Ranks> || ...)
       Argument(const X& tensor)  // NOLINT(google-explicit-constructor)
       : Argument(as_view(tensor), decltype(as_view(tensor))::kDevice) {}
+
+  /// Anything else does not compile, and the error names the field.
+  template <class X>
+  requires(!(TensorOf<X, T, Ranks> || ...))
+      Argument(const X&)  // NOLINT(google-explicit-constructor)
+  {
+    constexpr bool kMask = std::is_same_v<T, bool>, kBias = !kMask && kMaxRank == 4;
+    static_assert(kIsNever<X> || !kMask, "mask: expected a tensor of bool, of rank 2 or 4");
+    static_assert(kIsNever<X> || !kBias,
+                  "bias: expected a tensor of float (double for doubles), of rank 4");
+    static_assert(kIsNever<X> || kMask || kBias,
+                  "alibi or sink: expected a tensor of float (double for doubles), of rank 1 or 2");
+  }
 
   /// Whether a tensor was given, be it an empty one.
   bool given() const { return rank_ != 0; }
@@ -49,7 +67,7 @@ class Argument {
  private:
   template <class AnyView>
   Argument(const AnyView& view, Device device)
-      : data_(view.data()), rank_(AnyView::kRank), device_(device) {
+      : data_(view.data()), rank_(addresses(view).given() ? AnyView::kRank : 0), device_(device) {
     for (int axis = 0; axis < AnyView::kRank; ++axis) {
       extents_[static_cast<std::size_t>(axis)] = view.extent(axis);
       strides_[static_cast<std::size_t>(axis)] = view.stride(axis);
@@ -88,12 +106,13 @@ class BatchIntegers {
       : BatchIntegers(std::span<const std::int64_t>(range).begin(),
                       std::span<const std::int64_t>(range).end()) {}
 
-  /// A rank-1 tensor of 32- or 64-bit integers, on the host or a device.
+  /// A rank-1 tensor of 32- or 64-bit integers, on the host or a device; a default view: none.
   template <class X>
   requires(TensorOf<X, std::int32_t, 1> || TensorOf<X, std::int64_t, 1>)
       BatchIntegers(const X& tensor)  // NOLINT(google-explicit-constructor)
   {
     const auto view = as_view(tensor);
+    if (!addresses(view).given()) return;
     given_ = true;
     device_ = decltype(as_view(tensor))::kDevice;
     size_ = view.extent(0);
@@ -104,6 +123,18 @@ class BatchIntegers {
       for (std::int64_t n = 0; n < size_; ++n) copy.push_back(view.data()[view.offset(n)]);
       own(std::move(copy));
     }
+  }
+
+  /// Anything else does not compile, and the error names the field.
+  template <class X>
+  requires(!std::convertible_to<const X&, std::span<const std::int32_t>> &&
+           !std::convertible_to<const X&, std::span<const std::int64_t>> &&
+           !TensorOf<X, std::int32_t, 1> && !TensorOf<X, std::int64_t, 1>)
+      BatchIntegers(const X&)  // NOLINT(google-explicit-constructor)
+  {
+    static_assert(kIsNever<X>,
+                  "key_lengths or Causal::offset: expected integers of 32 or 64 bits, one for each "
+                  "batch element");
   }
 
   /// Whether integers were given, be it none of them.

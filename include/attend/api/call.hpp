@@ -83,7 +83,7 @@ class Stream {
   Stream(const ThreadPoolDevice& device)  // NOLINT(google-explicit-constructor)
       : pool_(device.getPool()), threads_(device.numThreads()) {}
 
-  /// An `attend::cuda::Stream`.
+  /// An `attend::cuda::Stream`, of the device on which the tensors lie.
   template <class DeviceStream>
   requires requires(const DeviceStream& stream) {
     { stream.shared_handle() } -> std::convertible_to<std::shared_ptr<void>>;
@@ -107,8 +107,9 @@ class Stream {
   std::shared_ptr<void> device_stream_;
 };
 
-/// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose.
-/// The tensors must outlive the call; `Real` is float, and double for `Attend<double>`.
+/// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose;
+/// a tensor may be left out by a default view, too. The tensors must outlive the call; `Real` is
+/// float, and double for `Attend<double>`.
 template <class T>
 struct Call {
   /// Element type of bias, slopes and sinks.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
@@ -58,9 +59,11 @@ void check_extents(const std::array<std::int64_t, Rank>& extents, const std::str
 template <class T>
 Problem checked_problem(const View<const T, 4>& q, const View<const T, 4>& k,
                         const View<const T, 4>& v, Device device) {
-  check_tensor(q, "q");
-  check_tensor(k, "k");
-  check_tensor(v, "v");
+  for (const auto& [view, name] : {std::pair{&q, "q"}, std::pair{&k, "k"}, std::pair{&v, "v"}}) {
+    if (!view->given()) throw value_error(std::string(name) + " is a null view; expected a tensor");
+    check_tensor(*view, name);
+  }
+  if (q.extent(3) == 0) throw shape_error("q has head dim 0; expected at least 1");
   const auto count = [](std::int64_t n, const char* what) {
     return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
   };
@@ -77,7 +80,6 @@ Problem checked_problem(const View<const T, 4>& q, const View<const T, 4>& k,
   if (k.extent(3) != q.extent(3))
     throw shape_error("k has head dim " + std::to_string(k.extent(3)) + "; expected " +
                       std::to_string(q.extent(3)) + ", as q has");
-  if (q.extent(3) == 0) throw shape_error("q has head dim 0; expected at least 1");
   const std::int64_t heads = q.extent(1);
   const std::int64_t heads_kv = k.extent(1);
   if (heads_kv == 0 ? heads != 0 : heads % heads_kv != 0)
@@ -221,13 +223,20 @@ void each_tensor(const V& variant, const Visit& visit) {
   visit(variant.sink, "sink");
 }
 
+/// Calls `visit(tensor, name)` for each tensor that a forward pass reads, given or not.
+template <class T, class V, class Visit>
+void each_read(const V& variant, const ForwardTensors<T>& tensors, const Visit& visit) {
+  visit(tensors.q, "q");
+  visit(tensors.k, "k");
+  visit(tensors.v, "v");
+  each_tensor(variant, visit);
+}
+
 /// What a forward pass reads and writes lies at the place of the call, where q does.
 /// @throws value_error naming what does not
 template <class Place, class T, class V>
 void check_at(const Place& place, const V& variant, const ForwardTensors<T>& tensors) {
-  each_tensor(variant, [&](const auto& view, const char* name) { place.check(view, name); });
-  place.check(tensors.k, "k");
-  place.check(tensors.v, "v");
+  each_read(variant, tensors, [&](const auto& view, const char* name) { place.check(view, name); });
   place.check(tensors.out, "out");
   place.check(tensors.lse, "lse");
 }
@@ -238,11 +247,8 @@ void check_destination(const Output& output, const std::string& name,
                        const std::array<std::int64_t, Rank>& expected, const V& variant,
                        const ForwardTensors<T>& inputs) {
   check_output(output, name, expected);
-  check_apart(output, name, inputs.q, "q");
-  check_apart(output, name, inputs.k, "k");
-  check_apart(output, name, inputs.v, "v");
-  each_tensor(variant,
-              [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
+  each_read(variant, inputs,
+            [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
 }
 
 }  // namespace attend

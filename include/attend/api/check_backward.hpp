@@ -35,7 +35,7 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
   check(tensors.out, "forward.out", out);
   check(tensors.lse, "forward.lse", rows);
   check(tensors.grad_out, "grad_out", out);
-  if (tensors.grad_lse) check(tensors.grad_lse, "grad_lse", rows);
+  if (tensors.grad_lse.given()) check(tensors.grad_lse, "grad_lse", rows);
 }
 
 /// Calls `visit(tensor, name)` for each tensor that a backward pass reads, given or not.

@@ -39,7 +39,7 @@ struct Saved {
 template <class T, Device device = Device::host>
 struct Incoming {
   View<const T, 4> out;          ///< (b h i e)
-  View<const RealOf<T>, 3> lse;  ///< (b h i); null: 0
+  View<const RealOf<T>, 3> lse;  ///< (b h i); not given: 0
 
   /// By the output alone.
   template <TensorAt<device, T, 4> Out>
@@ -80,12 +80,13 @@ class Output {
   /// Not given.
   constexpr Output() = default;
 
-  /// The tensor that is meant.
+  /// The tensor that is meant; a default view: none.
   template <class X>
   requires(WritableTensorAt<X, device, T, Ranks> || ...)
       Output(X&& tensor)  // NOLINT(google-explicit-constructor)
-      : given_(true) {
+  {
     const auto view = addresses(as_view(tensor));
+    given_ = view.given();
     constexpr int kMissing = kMaxRank - decltype(as_view(tensor))::kRank;
     Extents<kMaxRank> extents;
     Strides<kMaxRank> strides;

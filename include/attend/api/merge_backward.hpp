@@ -70,7 +70,7 @@ MergeGradients<T> merge_backward(const std::type_identity_t<Incoming<T>>& incomi
   check_extents(whole.lse.extents(), "merged.lse", rows, "as merged.out's first axes");
   check_extents(one.lse.extents(), "first.lse", rows, "as merged.out's first axes");
   check_extents(two.lse.extents(), "second.lse", rows, "as merged.out's first axes");
-  if (incoming.lse) {
+  if (incoming.lse.given()) {
     check_tensor(incoming.lse, "grad_lse");
     check_extents(incoming.lse.extents(), "grad_lse", rows, "as merged.out's first axes");
   }

@@ -3,14 +3,17 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 
 #include "../core/backward_tensors.hpp"
+#include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
 #include "../cpu/instances.hpp"
 #include "../select/choose.hpp"
 #include "call.hpp"
+#include "check.hpp"
 #include "tensor.hpp"
 
 /// @file
@@ -50,34 +53,51 @@ class Place<Device::host> {
   void check(const View&, const char*) const {}
 
   /// Gives a result its extents; its elements have no particular value.
+  /// @throws memory_error if there is no memory for them.
   template <class Tensor, std::size_t Rank>
   void make(Tensor& result, const std::array<std::int64_t, Rank>& extents) const {
-    result = Tensor(dimensions(extents));
+    try {
+      result = Tensor(dimensions(extents));
+    } catch (const std::bad_alloc&) {
+      throw memory_error("no memory for a result of extents " + text(extents));
+    }
   }
 
   /// Runs a path.
+  /// @throws memory_error if there is no memory for what it keeps beside the tensors.
   template <class T, class V>
   void forward(Path path, const Problem& problem, const V& variant,
                const ForwardTensors<T>& tensors, const Call<T>&) const {
-    if (path == Path::fused) {
-      cpu::fused_forward(problem, variant, tensors, workers_);
-    } else {
-      cpu::math_forward(problem, variant, tensors, workers_);
-    }
+    run(path, problem, [&] {
+      path == Path::fused ? cpu::fused_forward(problem, variant, tensors, workers_)
+                          : cpu::math_forward(problem, variant, tensors, workers_);
+    });
   }
 
   /// Runs a path's backward pass.
+  /// @throws memory_error if there is no memory for what it keeps beside the tensors.
   template <class T, class V>
   void backward(Path path, const Problem& problem, const V& variant,
                 const BackwardTensors<T>& tensors, const Call<T>&) const {
-    if (path == Path::fused) {
-      cpu::fused_backward(problem, variant, tensors, workers_);
-    } else {
-      cpu::math_backward(problem, variant, tensors, workers_);
-    }
+    run(path, problem, [&] {
+      path == Path::fused ? cpu::fused_backward(problem, variant, tensors, workers_)
+                          : cpu::math_backward(problem, variant, tensors, workers_);
+    });
   }
 
  private:
+  template <class Body>
+  static void run(Path path, const Problem& problem, const Body& body) {
+    try {
+      body();
+    } catch (const std::bad_alloc&) {
+      throw memory_error(std::string("no memory for what path ") + attend::name(path) + " keeps" +
+                         (path == Path::math ? ": per thread the scores of a head, " : " for ") +
+                         std::to_string(problem.len_q) + " queries x " +
+                         std::to_string(problem.len_k) + " keys");
+    }
+  }
+
   cpu::Workers workers_;
 };
 

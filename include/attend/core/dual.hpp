@@ -45,19 +45,43 @@ struct Dual {
   ATTEND_HD friend constexpr Dual operator*(Dual a, Dual b) {
     return {a.value * b.value, a.slope * b.value + a.value * b.slope};
   }
+  /// A constant factor scales the slope: no 0 * value, which is NaN of an infinite one.
+  template <class Number>
+  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator*(Dual a,
+                                                                                  Number b) {
+    return {a.value * static_cast<Real>(b), a.slope * static_cast<Real>(b)};
+  }
+  /// Likewise.
+  template <class Number>
+  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator*(Number a,
+                                                                                  Dual b) {
+    return b * a;
+  }
   /// Quotient rule.
   ATTEND_HD friend constexpr Dual operator/(Dual a, Dual b) {
     const Real quotient = a.value / b.value;
     return {quotient, (a.slope - quotient * b.slope) / b.value};
+  }
+  /// By a constant.
+  template <class Number>
+  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator/(Dual a,
+                                                                                  Number b) {
+    return {a.value / static_cast<Real>(b), a.slope / static_cast<Real>(b)};
   }
   /// In place.
   ATTEND_HD constexpr Dual& operator+=(Dual b) { return *this = *this + b; }
   /// In place.
   ATTEND_HD constexpr Dual& operator-=(Dual b) { return *this = *this - b; }
   /// In place.
-  ATTEND_HD constexpr Dual& operator*=(Dual b) { return *this = *this * b; }
+  template <class Factor>
+  ATTEND_HD constexpr Dual& operator*=(Factor b) {
+    return *this = *this * b;
+  }
   /// In place.
-  ATTEND_HD constexpr Dual& operator/=(Dual b) { return *this = *this / b; }
+  template <class Divisor>
+  ATTEND_HD constexpr Dual& operator/=(Divisor b) {
+    return *this = *this / b;
+  }
 
   /// By value.
   ATTEND_HD friend constexpr bool operator==(Dual a, Dual b) { return a.value == b.value; }

@@ -6,8 +6,8 @@
 #include <vector>
 
 /// @file
-/// What the library throws. Always before anything is written; a message names the argument, what
-/// it was and what was expected.
+/// What the library throws. Before anything is written, but where memory or the device fails in the
+/// midst of a call; a message names the argument, what it was and what was expected.
 
 namespace attend {
 
@@ -48,6 +48,13 @@ class unsupported_error : public error {
   }
 
   std::vector<std::string> reasons_;
+};
+
+/// The host has no memory for a result, or for what a path keeps beside it. Results that were
+/// written may be so in part.
+class memory_error : public error {
+ public:
+  using error::error;
 };
 
 /// A call of the device runtime failed.

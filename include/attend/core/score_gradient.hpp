@@ -21,8 +21,10 @@ inline constexpr double kTrustedLse = 1024;
 /// probability of a logit s is `exp(s - shift) * factor`.
 template <class Real>
 struct RowGradient {
-  Real shift = 0;   ///< the log-sum-exp, or the greatest logit
-  Real factor = 1;  ///< then 1, or 1 / sum exp(s - greatest)
+  Real shift = 0;  ///< the log-sum-exp, or the greatest logit
+  /// Then 1, or 1 / sum exp(s - greatest). NaN where the probabilities are, as infinity - infinity
+  /// is: the allowed keys' logits are all -inf, one is +inf or NaN.
+  Real factor = 1;
   /// `sum_j weight_j <grad_out, v_j> - grad_lse = <grad_out, out> - grad_lse`, which every
   /// probability's gradient is measured from (Dao et al., "FlashAttention", 2022, section B.2).
   Real delta = 0;

@@ -38,7 +38,8 @@ constexpr std::array<std::int64_t, Rank> contiguous_strides(
 }
 
 /// A tensor of `Rank` axes in host memory that the view does not own. Copying a view copies no
-/// elements. `T` is const for inputs. A default view is null: "not given".
+/// elements. `T` is const for inputs. A default view is null: where a tensor may be left out, it
+/// says "not given".
 template <class T, int Rank>
 class View {
  public:
@@ -82,8 +83,16 @@ class View {
   ATTEND_HD constexpr std::int64_t extent(int axis) const { return extent_[axis]; }
   /// Elements between neighbours along an axis.
   ATTEND_HD constexpr std::int64_t stride(int axis) const { return stride_[axis]; }
-  /// True unless this is the null view.
+  /// True if there is memory to read.
   ATTEND_HD constexpr explicit operator bool() const { return data_ != nullptr; }
+  /// Whether this stands for a tensor: false for the default view alone. A tensor without elements
+  /// is one, and may have no memory.
+  ATTEND_HD constexpr bool given() const {
+    bool given = data_ != nullptr;
+    for (int axis = 0; axis < Rank; ++axis)
+      given = given || extent_[axis] != 0 || stride_[axis] != 0;
+    return given;
+  }
 
   /// All extents, outermost first.
   constexpr Extents<Rank> extents() const { return array_of(extent_); }

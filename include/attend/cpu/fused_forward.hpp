@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -52,7 +53,7 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
     call.tensors.out(b, h, i, c) = static_cast<T>(value);
   }
   if (call.tensors.lse) call.tensors.lse(b, h, i) = end.state.lse();
-  if (check != 0 || top == -std::numeric_limits<Real>::infinity())
+  if (check != 0 || std::isinf(top))
     call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0});
 }
 

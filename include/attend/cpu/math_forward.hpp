@@ -101,7 +101,7 @@ void math_forward_head(const Problem& problem, const V& variant, const ForwardTe
   const Matrix<Real> out = probabilities * v;
 
   for (std::int64_t i = 0; i < problem.len_q; ++i) {
-    if (!(max[i] > -std::numeric_limits<Real>::infinity()) || !out.row(i).allFinite()) {
+    if (!std::isfinite(max[i]) || !out.row(i).allFinite()) {
       exact_row(problem, variant, tensors, {b, h, i, 0});
       continue;
     }

@@ -75,6 +75,8 @@ class QueryStates {
       const std::int64_t length = variant.band(problem, row.b).length();
       if (without_logit && variant.empty_row == EmptyRow::uniform && length > 0)
         state.uniform = 1 / static_cast<Real>(length);
+    } else if (!std::isfinite(lse)) {
+      state.factor = std::numeric_limits<Real>::quiet_NaN();
     }
     return state;
   }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "../api/place.hpp"
@@ -28,14 +29,14 @@ using Stored =
     std::conditional_t<ElementTraits<T>::kDtype == Dtype::f16, F16,
                        std::conditional_t<ElementTraits<T>::kDtype == Dtype::bf16, BF16, T>>;
 
-/// The device on which q lies; the current one if q has no elements, or if `stream`, which is
+/// The device on which q lies; that of `stream` if q has no elements, or if `stream`, which is
 /// captured, has yet to take q's memory.
 /// @throws value_error if q lies in memory of the host's.
 inline int device_of_q(const void* q, const Stream& stream) {
-  if (q == nullptr) return current_device();
+  if (q == nullptr) return stream.device();
   const cudaPointerAttributes attributes = attributes_of(q);
   if (attributes.type != cudaMemoryTypeUnregistered) return attributes.device;
-  if (stream.is_capturing()) return current_device();
+  if (stream.is_capturing()) return stream.device();
   throw value_error("q's address is one of the host's; expected device memory, as its type says");
 }
 
@@ -56,9 +57,13 @@ class Place<Device::cuda> {
   using Owner = cuda::Tensor<T, Rank>;
 
   /// Of a call whose q lies at an address.
+  /// @throws value_error if q lies in memory of the host's, or `stream` belongs to another device
   Place(const void* q, const Stream& stream)
-      : stream_(cuda::Stream::of(stream.device_stream())),
-        current_(cuda::device_of_q(q, stream_)) {}
+      : stream_(cuda::Stream::of(stream.device_stream())), current_(cuda::device_of_q(q, stream_)) {
+    if (const int other = stream_.device(); other != current_.device())
+      throw value_error("stream belongs to cuda:" + std::to_string(other) +
+                        "; expected a stream of " + name() + ", where q lies");
+  }
 
   /// As the log calls it.
   std::string name() const { return "cuda:" + std::to_string(current_.device()); }
@@ -75,8 +80,7 @@ class Place<Device::cuda> {
     if (wanted && !can(*wanted, problem, usable)) {
       std::vector<std::string> reasons = why_not(*wanted, problem, device);
       reasons.push_back(cuda::compiled_for(usable));
-      throw unsupported_error(
-          std::string("path ") + attend::name(*wanted) + " was forced and cannot run", reasons);
+      refuse(*wanted, std::move(reasons));
     }
     Choice choice = attend::choose(problem, options, usable, forced);
     choice.reason += "; " + cuda::compiled_for(usable);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "../api/check.hpp"
 #include "../api/tensor.hpp"
@@ -46,6 +47,16 @@ class Tensor {
                           sizeof(T) * count(), cudaMemcpyHostToDevice, stream.get()),
           "cudaMemcpyAsync to the device");
     stream.synchronize();
+  }
+
+  /// Takes over the other's elements, and leaves it without any.
+  Tensor(Tensor&& other) noexcept
+      : extents_(std::exchange(other.extents_, {})), memory_(std::move(other.memory_)) {}
+  /// Takes over the other's elements, and leaves it without any.
+  Tensor& operator=(Tensor&& other) noexcept {
+    extents_ = std::exchange(other.extents_, {});
+    memory_ = std::move(other.memory_);
+    return *this;
   }
 
   /// A copy on the host, after all work of the tensor's stream.

@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "../core/error.hpp"
 #include "obstacle.hpp"
@@ -61,6 +63,12 @@ constexpr Path chosen(const Problem& problem, bool flash, Capability capability)
   return path;
 }
 
+/// Says why a path that was forced can't take a problem.
+[[noreturn]] inline void refuse(Path forced, std::vector<std::string> reasons) {
+  throw unsupported_error(std::string("path ") + name(forced) + " was forced and cannot run",
+                          std::move(reasons));
+}
+
 /// Chooses the path for a problem on a device of `capability` (not looked at for host tensors).
 /// `forced`, else the calling thread's `PathOverride`, goes before the rule.
 /// @throws unsupported_error with every reason, if a forced path can't take the problem.
@@ -69,9 +77,7 @@ inline Choice choose(const Problem& problem, const Options& options, Capability 
   const bool by_argument = forced.has_value();
   if (!by_argument) forced = PathOverride::current();
   if (forced) {
-    if (!can(*forced, problem, capability))
-      throw unsupported_error(std::string("path ") + name(*forced) + " was forced and cannot run",
-                              why_not(*forced, problem, capability));
+    if (!can(*forced, problem, capability)) refuse(*forced, why_not(*forced, problem, capability));
     return {*forced, by_argument ? "forced by the call" : "forced by a PathOverride"};
   }
 

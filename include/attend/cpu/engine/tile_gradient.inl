@@ -127,10 +127,13 @@ void keep_factors(const GradientTile<typename L::Real>& tile, std::int64_t width
 template <class L>
 struct GradientColumn {
   typename L::Vector minus_shift, factor, delta, scale, late_scale;
+  typename L::Vector excluded;  // gradient of an excluded pair
 };
 
 /// One vector of pairs at `at`: its weights of V and the gradients of its products. A score of -inf
-/// is an excluded key: its gradient is selected to be 0, whatever dP is.
+/// is an excluded key: its gradient is selected to be 0, whatever dP is. Or it is an allowed key of
+/// such a logit; that makes a difference where the row's factor is NaN, and then it is NaN for
+/// both.
 template <class L>
 ATTEND_INLINE void differentiate_at(const GradientTile<typename L::Real>& tile,
                                     const GradientColumn<L>& column, std::int64_t at,
@@ -154,7 +157,7 @@ ATTEND_INLINE void differentiate_at(const GradientTile<typename L::Real>& tile,
   gradient = L::multiply(probability, L::subtract(of_probability, column.delta));
   gradient =
       L::multiply(gradient, tile.slopes == nullptr ? column.scale : L::load(tile.slopes + at));
-  gradient = L::select(L::equal(score, lowest), L::zero(), gradient);
+  gradient = L::select(L::equal(score, lowest), column.excluded, gradient);
 }
 
 /// `scores` (logits) becomes the weights of V, `gradients` (dP) the gradients of the products.
@@ -167,9 +170,13 @@ void differentiate(const GradientTile<typename L::Real>& tile,
   const std::int64_t width = panel.vectors * L::kLanes;
   const Vector scale = L::set1(tile.scale);
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
-    const GradientColumn<L> column{L::load(panel.minus_shift + lane), L::load(panel.factor + lane),
-                                   L::load(panel.delta + lane), scale,
-                                   tile.change == nullptr ? scale : L::set1(1)};
+    const Vector factor = L::load(panel.factor + lane);
+    const GradientColumn<L> column{L::load(panel.minus_shift + lane),
+                                   factor,
+                                   L::load(panel.delta + lane),
+                                   scale,
+                                   tile.change == nullptr ? scale : L::set1(1),
+                                   L::multiply(factor, L::zero())};
     for (std::int64_t key = 0; key < tile.keys; key += L::kStep) {
       Vector gradient[L::kStep];
       ATTEND_UNROLL for (int n = 0; n < L::kStep; ++n) {

@@ -112,6 +112,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
   const bool distrusted = size > static_cast<Real>(kTrustedLse) && size < kInfinity<Real>;
   const bool without_logit = lse == -kInfinity<Real>;
   const bool may_be_empty = without_logit || not_finite(product);
+  if (!(size < kInfinity<Real>)) state.factor = lse - lse;  // NaN
   // What needs a look at all keys of a row is done by the warp, for one row after the other.
   const unsigned anew = __ballot_sync(kAllLanes, distrusted);
   const unsigned looked_at = __ballot_sync(kAllLanes, may_be_empty);
@@ -126,8 +127,8 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
       if (n == own) state.shift = of_row.max, state.factor = 1 / of_row.sum;
     }
     if ((looked_at & bit) != 0 && !has_allowed_key(variant, row) && n == own) {
-      state.delta = -grad_lse;             // the output is no function of anything
-      if (without_logit) state.shift = 0;  // an excluded score is -inf, and -inf - -inf is NaN
+      state.delta = -grad_lse;  // the output is no function of anything
+      if (without_logit) state.shift = 0, state.factor = 1;  // what is excluded weighs nothing
       const std::int64_t length = variant.band(problem, of.b).length();
       if (without_logit && variant.empty_row == EmptyRow::uniform && length > 0)
         state.uniform = 1 / static_cast<Real>(length);

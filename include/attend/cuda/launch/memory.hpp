@@ -46,12 +46,13 @@ class Memory {
         stream_(other.stream_),
         device_(other.device_),
         pooled_(other.pooled_) {}
-  /// Takes over the other's bytes.
+  /// Gives its own bytes back and takes over the other's.
   Memory& operator=(Memory&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(stream_, other.stream_);
-    std::swap(device_, other.device_);
-    std::swap(pooled_, other.pooled_);
+    Memory taken(std::move(other));
+    std::swap(data_, taken.data_);
+    std::swap(stream_, taken.stream_);
+    std::swap(device_, taken.device_);
+    std::swap(pooled_, taken.pooled_);
     return *this;
   }
 

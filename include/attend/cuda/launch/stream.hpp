@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "device.hpp"
 #include "error.hpp"
 
 /// @file
@@ -38,6 +39,18 @@ class Stream {
   cudaStream_t get() const { return static_cast<cudaStream_t>(handle_.get()); }
   /// Keeps the stream alive.
   const std::shared_ptr<void>& shared_handle() const { return handle_; }
+
+  /// The device that runs its work; the current one for the default stream, and for every stream
+  /// with CUDA before 12.8, which does not tell.
+  int device() const {
+#if CUDART_VERSION >= 12080
+    int device = 0;
+    check(cudaStreamGetDevice(get(), &device), "cudaStreamGetDevice");
+    return device;
+#else
+    return current_device();
+#endif
+  }
 
   /// Whether work that is put into it becomes part of a graph.
   bool is_capturing() const {
