@@ -4,6 +4,7 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cmath>
+#include <limits>
 
 #include "cuda/planted.hpp"
 #include "cuda/tensors.hpp"
@@ -32,7 +33,7 @@ bool floats_are_right() {
   const auto result = attention.forward(there_q, there_k, there_v, call);
   // Nearer than a part of a float that is left out would be.
   return close(result.out.host(), expected.out, 1e-5f) &&
-         close(result.lse.host(), expected.lse, 1e-5f);
+         close(result.lse.host(), expected.lse, 2e-4f);  // numbers of some hundred
 }
 
 class FloatMutants : public Mutants {};
@@ -70,29 +71,32 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"values_not_looked_at", kKernel, "bar\\.red\\.or", 0, "bar.red.and"}),
     name_of);
 
-// Gradients of more queries and keys than a tile has, of which some are great.
+// Gradients of more queries and keys than a tile has, also where a query and a key are as great as
+// floats can be: that query's output has no gradient, and that key weighs nothing.
 bool float_gradients_are_right() {
-  static const Float4 q = random<float>(1, 1, 100, 40) * 8.0f, k = random<float>(1, 1, 90, 40),
-                      v = random<float>(1, 1, 90, 48), grad_out = random<float>(1, 1, 100, 48),
-                      great_q = [] {
-                        Float4 queries = q;
-                        queries(0, 0, 70, 3) = -1e30f;
-                        return queries;
-                      }();
-  const auto right = [](const Float4& queries, attend::Call<float> call) {
+  constexpr float kGreatest = std::numeric_limits<float>::max();
+  static const Float4 some_q = random<float>(1, 1, 100, 40) * 8.0f,
+                      some_k = random<float>(1, 1, 90, 40), v = random<float>(1, 1, 90, 48),
+                      some_grad_out = random<float>(1, 1, 100, 48);
+  Float4 q = some_q, k = some_k, grad_out = some_grad_out;
+  const auto right = [&](attend::Call<float> call) {
     const attend::Attend<float> attention{{.flash = true}};
-    const auto forward = attention.forward(queries, k, v, call);
-    const auto expected = attention.backward(grad_out, forward, queries, k, v, call);
+    const auto forward = attention.forward(q, k, v, call);
+    const auto expected = attention.backward(grad_out, forward, q, k, v, call);
     call.path = attend::Path::mem_efficient;
-    const attend::cuda::Tensor<float, 4> there_q(queries), there_k(k), there_v(v),
+    const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v),
         there_grad_out(grad_out), out(forward.out);
     const attend::cuda::Tensor<float, 3> lse(forward.lse);
     const auto g =
         attention.backward(there_grad_out, {forward, out, lse}, there_q, there_k, there_v, call);
-    return close(g.dq.host(), expected.dq, 2e-5f) && close(g.dk.host(), expected.dk, 2e-4f) &&
+    return close(g.dq.host(), expected.dq, 3e-6f) && close(g.dk.host(), expected.dk, 3e-5f) &&
            close(g.dv.host(), expected.dv, 2e-5f);
   };
-  return right(q, {.causal = attend::Causal::top_left}) && right(great_q, {});
+  if (!right({.causal = attend::Causal::top_left})) return false;
+  for (int j = 0; j < 90; ++j) k(0, 0, j, 3) = 0;
+  for (int c = 0; c < 48; ++c) grad_out(0, 0, 70, c) = 0;
+  q(0, 0, 70, 3) = kGreatest, k(0, 0, 5, 3) = -kGreatest;
+  return right({});
 }
 
 class FloatBackwardMutants : public Mutants {};
