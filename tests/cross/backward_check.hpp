@@ -122,10 +122,12 @@ class GradientReference {
     const auto plain = oracle::backward<support::Plain<T>>(p, incoming.out, stored);
     const auto sums = oracle::backward<support::PlainSums<T>>(p, incoming.out, stored);
     // Probabilities are taken from the log-sum-exp, which has been rounded: an error of as many
-    // roundings as it is large, of terms <grad_out, v> that may cancel.
+    // roundings as it is large, of terms <grad_out, v> that may cancel; so may what sums of many
+    // products leave, which are rounded in an order of their own.
     const double logits = 1 + std::min(support::greatest_size(forward.lse), 100.);
     const double terms =
         support::greatest_size(incoming.out) * support::greatest_size(p.v) *
+        std::max(1., static_cast<double>(width) / 64) *
         std::max({1., support::greatest_size(p.q), support::greatest_size(p.k)}) *
         std::abs(p.scale ? *p.scale : 1 / std::sqrt(static_cast<double>(p.head_dim)));
     const double roundings = 4 * logits * double{std::numeric_limits<Real>::epsilon()};

@@ -41,15 +41,18 @@ class Stream {
   const std::shared_ptr<void>& shared_handle() const { return handle_; }
 
   /// The device that runs its work; the current one for the default stream, and for every stream
-  /// with CUDA before 12.8, which does not tell.
+  /// where CUDA or the driver is older than 12.8 and does not tell.
   int device() const {
 #if CUDART_VERSION >= 12080
-    int device = 0;
-    check(cudaStreamGetDevice(get(), &device), "cudaStreamGetDevice");
-    return device;
-#else
-    return current_device();
+    if (get() != nullptr) {
+      int device = 0;
+      const cudaError_t answer = cudaStreamGetDevice(get(), &device);
+      if (answer == cudaSuccess) return device;
+      if (answer != cudaErrorCallRequiresNewerDriver) check(answer, "cudaStreamGetDevice");
+      static_cast<void>(cudaGetLastError());
+    }
 #endif
+    return current_device();
   }
 
   /// Whether work that is put into it becomes part of a graph.
