@@ -50,6 +50,7 @@ inline constexpr int kBiases = 8;
 enum class Alibi { none, per_head, per_batch_and_head };
 enum class Lengths { none, some, with_zero };
 enum class Sink { none, finite, some_infinite };
+
 /// What makes logits infinite: a query in each head, so that all of its logits are -inf or (in odd
 /// heads) +inf; or one of the keys, whose logits are either, as the query says.
 enum class Infinite { none, query, key };
