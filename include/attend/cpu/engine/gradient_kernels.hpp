@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels.hpp"
@@ -20,13 +21,14 @@ struct ColumnBlocks {
   std::int64_t blocks = 1;  ///< blocks
   std::int64_t width = 1;   ///< columns in a block, the last one padded with 0
 
-  /// Blocks of equal width for so many columns.
+  /// The widest blocks of equal width of those that pad so many columns least.
   constexpr ColumnBlocks(std::int64_t columns, const Tuning& tuning) {
-    const std::int64_t all = (columns + tuning.lanes - 1) / tuning.lanes;
-    blocks = (all + tuning.max_vectors - 1) / tuning.max_vectors;
-    if (blocks == 0) blocks = 1;
-    vectors = static_cast<int>((all + blocks - 1) / blocks);
-    if (vectors == 0) vectors = 1;
+    const std::int64_t all = std::max<std::int64_t>((columns + tuning.lanes - 1) / tuning.lanes, 1);
+    const auto blocks_of = [&](int width) { return (all + width - 1) / width; };
+    vectors = static_cast<int>(std::min<std::int64_t>(all, tuning.max_vectors));
+    for (int width = vectors - 1; width >= 2; --width)
+      if (blocks_of(width) * width < blocks_of(vectors) * vectors) vectors = width;
+    blocks = blocks_of(vectors);
     width = std::int64_t{vectors} * tuning.lanes;
   }
 
