@@ -42,7 +42,7 @@ std::vector<Case> infinite_cases() {
        .heads = 4,
        .heads_kv = 2,
        .len_q = 1,
-       .len_k = 3000,
+       .len_k = 1500,
        .lengths = Lengths::some,
        .infinite = Infinite::query},
       {.name = "infinite_key", .infinite = Infinite::key},
@@ -53,10 +53,10 @@ std::vector<Case> infinite_cases() {
        .lengths = Lengths::some,
        .infinite = Infinite::key},
       {.name = "infinite_key_decode",
-       .heads = 8,
+       .heads = 4,
        .heads_kv = 1,
        .len_q = 2,
-       .len_k = 900,
+       .len_k = 600,
        .infinite = Infinite::key},
   };
 }

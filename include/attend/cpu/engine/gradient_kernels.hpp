@@ -24,10 +24,10 @@ struct ColumnBlocks {
   /// The widest blocks of equal width of those that pad so many columns least.
   constexpr ColumnBlocks(std::int64_t columns, const Tuning& tuning) {
     const std::int64_t all = std::max<std::int64_t>((columns + tuning.lanes - 1) / tuning.lanes, 1);
-    const auto blocks_of = [&](int width) { return (all + width - 1) / width; };
+    const auto blocks_of = [&](int wide) { return (all + wide - 1) / wide; };
     vectors = static_cast<int>(std::min<std::int64_t>(all, tuning.max_vectors));
-    for (int width = vectors - 1; width >= 2; --width)
-      if (blocks_of(width) * width < blocks_of(vectors) * vectors) vectors = width;
+    for (int narrower = vectors - 1; narrower >= 2; --narrower)
+      if (blocks_of(narrower) * narrower < blocks_of(vectors) * vectors) vectors = narrower;
     blocks = blocks_of(vectors);
     width = std::int64_t{vectors} * tuning.lanes;
   }
