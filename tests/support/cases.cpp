@@ -165,6 +165,7 @@ std::vector<Case> cases() {
       {.name = "softcap", .softcap = 2, .bias = Bias::full},
       {.name = "bias_full", .bias = Bias::full},
       {.name = "bias_shared", .bias = Bias::shared, .layout = Layout::padded},
+      {.name = "bias_of_a_batch", .batch = 8, .len_q = 70, .bias = Bias::shared},
       {.name = "bias_per_head", .bias = Bias::per_head},
       {.name = "bias_per_query", .bias = Bias::per_query},
       {.name = "bias_infinite", .bias = Bias::infinite, .empty_row = EmptyRow::uniform},

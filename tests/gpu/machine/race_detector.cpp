@@ -113,38 +113,53 @@ RaceDetector::Conflict RaceDetector::check_read(const Record& r, const Thread& n
   return excused(r, now, strength) ? Conflict{} : check_write(r, now);
 }
 
-void RaceDetector::add_reader(Record& r, const Thread& now) {
+/// The first conflict that one of the lanes has. It is the same for all of them unless a lane of
+/// their own warp wrote since these last met.
+RaceDetector::Conflict RaceDetector::check_read_by_all(const Record& r, Thread now,
+                                                       std::uint32_t lanes,
+                                                       Strength strength) const {
+  if (warp_of(r) != now.warp || r.write_clock < warps_[now.warp].all_lanes)
+    return check_read(r, now, strength);
+  Conflict conflict;
+  for (; lanes != 0 && conflict.kind == Conflict::Kind::none; lanes &= lanes - 1) {
+    now.lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
+    conflict = check_read(r, now, strength);
+  }
+  return conflict;
+}
+
+void RaceDetector::add_readers(Record& r, const Thread& now, std::uint32_t lanes) {
   const std::uint32_t clock = warps_[now.warp].clock;
   const std::uint32_t warp_bit = 1u << now.warp;
-  const std::uint32_t lane_bit = 1u << now.lane;
   if (r.read.warps == warp_bit && r.read.time == time_ && r.read.clock == clock) {
-    r.read.lanes |= lane_bit;
+    r.read.lanes |= lanes;
   } else if (r.read.warps == 0 || check_readers(r, now).kind == Conflict::Kind::none) {
     drop_table(r);
     r.read.warps = warp_bit;
-    r.read.lanes = lane_bit;
+    r.read.lanes = lanes;
   } else {
     if (r.read.table == 0 && r.read.time != time_ && r.read.warps != warp_bit) add_table(r);
     if (r.read.table != 0) tables_[r.read.table][now.warp] = time_;
-    r.read.lanes = r.read.warps == warp_bit ? r.read.lanes | lane_bit : lane_bit;
+    r.read.lanes = r.read.warps == warp_bit ? r.read.lanes | lanes : lanes;
     r.read.warps |= warp_bit;
   }
   r.read.time = time_;
   r.read.clock = clock;
 }
 
-RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t offset, std::uint32_t bytes,
-                                          Strength strength) {
+RaceDetector::Conflict RaceDetector::read(Thread now, std::uint32_t lanes, std::uint32_t offset,
+                                          std::uint32_t bytes, Strength strength) {
   // words of one access were mostly written and read together: what held for one holds for the next
   const Record* last = nullptr;
   Readers before, after;
   return each_record(offset, bytes, false, [&](Record& r) -> Conflict {
     Conflict conflict;
-    if (last == nullptr || !r.same_write(*last)) conflict = check_read(r, now, strength);
+    if (last == nullptr || !r.same_write(*last))
+      conflict = check_read_by_all(r, now, lanes, strength);
     if (strength != Strength::weak) return conflict;
     if (last == nullptr || after.table != 0 || r.read != before) {
       before = r.read;
-      add_reader(r, now);
+      add_readers(r, now, lanes);
       after = r.read;
     } else {
       r.read = after;

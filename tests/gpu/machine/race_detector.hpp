@@ -45,8 +45,10 @@ class RaceDetector {
 
   RaceDetector(std::size_t bytes, std::uint32_t warps);
 
-  /// Offsets count from the start of shared memory and must be within it.
-  Conflict read(Thread thread, std::uint32_t offset, std::uint32_t bytes, Strength strength);
+  /// Offsets count from the start of shared memory and must be within it. `lanes`: all that read
+  /// there at once, of which the thread's is one.
+  Conflict read(Thread thread, std::uint32_t lanes, std::uint32_t offset, std::uint32_t bytes,
+                Strength strength);
   /// `same_value`: the bytes written are those that are there; two such writes are no race.
   Conflict write(Thread thread, std::uint32_t offset, std::uint32_t bytes, Strength strength,
                  bool same_value);
@@ -134,7 +136,9 @@ class RaceDetector {
   Conflict check_write(const Record& record, const Thread& now) const;
   Conflict check_readers(const Record& record, const Thread& now) const;
   Conflict check_read(const Record& record, const Thread& now, Strength strength) const;
-  void add_reader(Record& record, const Thread& now);
+  Conflict check_read_by_all(const Record& record, Thread now, std::uint32_t lanes,
+                             Strength strength) const;
+  void add_readers(Record& record, const Thread& now, std::uint32_t lanes);
   Conflict check_being_read(std::uint32_t offset, std::uint32_t bytes) const;
   bool known_as_copy(const Record& record, const Knowledge& knows) const;
   bool known_by_all(const Record& record, std::uint32_t warp, std::uint32_t all_lanes,

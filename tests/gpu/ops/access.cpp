@@ -135,23 +135,49 @@ bool place(Warp& w, Space space, u32 lane, u32 bytes, Intent intent, Access& out
   }
 }
 
-/// Global accesses within one allocation, which nearly all are: one look-up for the warp.
-bool place_together(Warp& w, u32 lanes, u32 bytes, Access& out) {
+/// Where the addresses of some lanes lie.
+struct Span {
   u64 low = ~u64{0}, high = 0;
-  for (u32 set = lanes; set != 0; set &= set - 1) {
-    const u64 address = out.address[lane_of(set)];
-    low = std::min(low, address);
-    high = std::max(high, address);
+  u64 bits = 0;  ///< that are set in some address
+
+  Span(const std::array<u64, 32>& address, u32 lanes) {
+    for (u32 set = lanes; set != 0; set &= set - 1) {
+      const u64 at = address[lane_of(set)];
+      low = std::min(low, at);
+      high = std::max(high, at);
+      bits |= at;
+    }
   }
-  if (high - low > (u64{1} << 40)) return false;
-  const Allocation* a = w.worker().find(low, static_cast<std::size_t>(high - low) + bytes);
-  if (a == nullptr || !a->live) return false;
+};
+
+void place_from(std::byte* data, std::byte* defined, u64 begin, u32 lanes, Access& out) {
   for (u32 set = lanes; set != 0; set &= set - 1) {
     const u32 lane = lane_of(set);
-    const u64 offset = out.address[lane] - a->begin;
-    out.data[lane] = a->data + offset;
-    out.defined[lane] = a->defined + offset;
+    const u64 offset = out.address[lane] - begin;
+    out.data[lane] = data + offset;
+    out.defined[lane] = defined + offset;
   }
+}
+
+/// Accesses within one allocation, or a block's shared memory of one kind, which nearly all are:
+/// one look-up for the warp.
+bool place_together(Warp& w, Space space, const Span& span, u32 lanes, u32 bytes, Access& out) {
+  if (space == Space::shared) {
+    Block& block = w.block;
+    const u64 low = span.low - kSharedBase, end = span.high - kSharedBase + bytes;
+    const u64 dynamic = block.dynamic_shared - kSharedBase;
+    const bool inside = span.low >= kSharedBase && end <= block.shared_bytes &&
+                        (end <= block.static_shared || low >= dynamic);
+    if (!inside) return false;
+    place_from(block.shared.data(), block.shared_defined.data(), kSharedBase, lanes, out);
+    out.shared_lanes = lanes;
+    return true;
+  }
+  if (space != Space::global || span.high - span.low > (u64{1} << 40)) return false;
+  const Allocation* a =
+      w.worker().find(span.low, static_cast<std::size_t>(span.high - span.low) + bytes);
+  if (a == nullptr || !a->live) return false;
+  place_from(a->data, a->defined, a->begin, lanes, out);
   out.global_lanes = lanes;
   return true;
 }
@@ -182,18 +208,19 @@ void resolve_at(Warp& w, Space space, const std::array<u64, 32>& addresses, u32 
                 u32 alignment, Intent intent, Access& out) {
   out.lanes = out.shared_lanes = out.global_lanes = out.local_lanes = 0;
   out.address = addresses;
-  u32 misaligned = 0;
-  for (u32 set = lanes; set != 0; set &= set - 1) {
-    const u32 lane = lane_of(set);
-    if ((addresses[lane] & (alignment - 1)) != 0) misaligned |= 1u << lane;
-  }
-  if (misaligned != 0) {
+  const Span span(addresses, lanes);
+  if ((span.bits & (alignment - 1)) != 0) {
+    u32 misaligned = 0;
+    for (u32 set = lanes; set != 0; set &= set - 1) {
+      const u32 lane = lane_of(set);
+      if ((addresses[lane] & (alignment - 1)) != 0) misaligned |= 1u << lane;
+    }
     const u32 lane = lane_of(misaligned);
     w.fail(Fault::misaligned, misaligned,
            "address " + hex(addresses[lane]) + " is no multiple of " + std::to_string(alignment));
     lanes &= ~misaligned;
   }
-  if (space == Space::global && lanes != 0 && place_together(w, lanes, bytes, out)) {
+  if (lanes != 0 && place_together(w, space, span, lanes, bytes, out)) {
     out.lanes = lanes;
     return;
   }
@@ -253,6 +280,12 @@ void count_banks(SiteTally& tally, const std::array<u64, 32>& address, u32 lanes
   // aligned accesses overlap wholly or not at all: the banks that one takes count as one
   const u32 size = std::max(4u, bytes);
   const u32 group = 128 / size;  // lanes that are served together, and such banks
+  u64 not_a_row = 0;
+  for (u32 lane = 0; lane < 32; ++lane) not_a_row |= address[lane] - address[0] - u64{lane} * size;
+  if (lanes == ~0u && not_a_row == 0) {
+    tally.phases += 32 / group;
+    return;
+  }
   for (u32 first = 0; first < 32; first += group) {
     const u32 mask = (group == 32 ? ~0u : (1u << group) - 1) << first;
     const u32 members = lanes & mask;
@@ -318,12 +351,30 @@ void report_race(Warp& w, u32 lane, const RaceDetector::Conflict& c) {
   }
 }
 
+namespace {
+
+/// Lanes whose address it is.
+u32 lanes_at(const std::array<u64, 32>& addresses, u64 address) {
+  u32 lanes = 0;
+  for (u32 lane = 0; lane < 32; ++lane) lanes |= u32{addresses[lane] == address} << lane;
+  return lanes;
+}
+
+}  // namespace
+
 void check_read_races(Warp& w, const Access& access, u32 bytes, Strength strength) {
-  for (u32 set = access.shared_lanes; set != 0; set &= set - 1) {
+  // Mostly lanes read either all of them what no other one does, or few places.
+  bool alike = true;
+  for (u32 set = access.shared_lanes, lanes; set != 0; set &= ~lanes) {
     const u32 lane = lane_of(set);
+    lanes = 1u << lane;
+    if (alike) {
+      lanes = lanes_at(access.address, access.address[lane]) & set;
+      alike = lanes != 1u << lane;
+    }
     const auto offset = static_cast<u32>(access.address[lane] - kSharedBase);
     const auto conflict =
-        w.block.races.read({w.index, lane, w.race_site()}, offset, bytes, strength);
+        w.block.races.read({w.index, lane, w.race_site()}, lanes, offset, bytes, strength);
     if (conflict.kind != RaceDetector::Conflict::Kind::none) [[unlikely]] {
       report_race(w, lane, conflict);
     }

@@ -38,8 +38,9 @@ u32 lane_of(u32 set) { return static_cast<u32>(std::countr_zero(set)); }
 
 /// The object at a lane's address; fails where there is none.
 MBarrier* find(Warp& w, u32 lane, u32 offset) {
-  report_race(w, lane,
-              w.block.races.read({w.index, lane, w.race_site()}, offset, 8, Strength::strong));
+  report_race(
+      w, lane,
+      w.block.races.read({w.index, lane, w.race_site()}, 1u << lane, offset, 8, Strength::strong));
   const auto it = w.block.mbarriers.find(offset);
   if (it != w.block.mbarriers.end()) return &it->second;
   w.fail(Fault::barrier, 1u << lane,

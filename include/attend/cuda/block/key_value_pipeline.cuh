@@ -66,10 +66,10 @@ class TileProducer {
   /// Brings all there is for the n-th tile of queries, which is the block's `turn`-th.
   template <class V>
   __device__ void bring(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
-                        const KeySplit& split, unsigned n, int turn) {
+                        const Division& work, unsigned n, int turn) {
     QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
     if (turn >= 2) wait_for(slot.empty, turn / 2 - 1);
-    slot.rows.template find<kThreads>(problem, variant, Engine::kWidth, split, n, thread(),
+    slot.rows.template find<kThreads>(problem, variant, Engine::kWidth, work, n, thread(),
                                       [] { barrier_sync<2, kThreads>(); });
     slot.keys_values.find(tensors, slot.rows.tile, thread());
     barrier_sync<2, kThreads>();

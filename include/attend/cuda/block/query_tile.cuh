@@ -9,11 +9,11 @@
 
 namespace attend::cuda {
 
-/// How the keys of a call are divided among blocks, where its queries alone are too few for a
-/// device.
-struct KeySplit {
-  std::int64_t count = 1;   ///< parts; 1: not divided
-  std::int64_t length = 0;  ///< keys of a part
+/// How the work of a call is divided among blocks.
+struct Division {
+  std::int64_t parts = 1;      ///< of the keys, where queries alone are too few for a device
+  std::int64_t part_keys = 0;  ///< keys of a part
+  std::int64_t together = 1;   ///< batch elements whose tiles of the same queries are neighbours
 };
 
 /// a / b of no negative numbers, mostly by 32 bits, which takes a fraction of the time.
@@ -37,7 +37,7 @@ struct QueryTile {
   std::int64_t first_i;    ///< query of the first row
 
   /// The n-th of the tiles of `tile_rows` rows and `width` output columns.
-  __device__ QueryTile(const Problem& problem, int tile_rows, int width, const KeySplit& split_keys,
+  __device__ QueryTile(const Problem& problem, int tile_rows, int width, const Division& work,
                        unsigned n = blockIdx.x) {
     // No count exceeds that of blocks, which has 32 bits.
     const auto heads_kv = static_cast<unsigned>(problem.heads_kv);
@@ -45,24 +45,27 @@ struct QueryTile {
     rows = problem.len_q * group;
     const auto tiles = static_cast<unsigned>((rows + tile_rows - 1) / tile_rows);
     const auto columns = static_cast<unsigned>(column_tiles(problem, width));
-    const auto splits = static_cast<unsigned>(split_keys.count);
+    const auto splits = static_cast<unsigned>(work.parts);
+    const auto together = static_cast<unsigned>(work.together);
     column = std::int64_t{n % columns} * width;
     n /= columns;
+    const unsigned neighbour = n % together;
+    n /= together;
     split = n % splits;
     n /= splits;
     // The last, with causal the longest, first.
     first_row = std::int64_t{tiles - 1 - n % tiles} * tile_rows;
     n /= tiles;
     h_kv = n % heads_kv;
-    b = n / heads_kv;
+    b = n / heads_kv * together + neighbour;
     first_h = h_kv * group;
     first_i = divided(first_row, group);
   }
   /// Blocks for all of them.
   static std::int64_t count(const Problem& problem, int tile_rows, int width,
-                            const KeySplit& split) {
+                            const Division& work) {
     const std::int64_t tiles = (problem.len_q * problem.group() + tile_rows - 1) / tile_rows;
-    return problem.batch * problem.heads_kv * tiles * column_tiles(problem, width) * split.count;
+    return problem.batch * problem.heads_kv * tiles * column_tiles(problem, width) * work.parts;
   }
   /// Tiles side by side. A row has a log-sum-exp even where its output has no columns.
   static ATTEND_HD std::int64_t column_tiles(const Problem& problem, int width) {
@@ -90,7 +93,7 @@ struct QueryTile {
   /// Of `count` rows from the tile's n-th on; there may be fewer, or none.
   template <class V>
   __device__ Keys keys(const Problem& problem, const V& variant, int n, int count,
-                       const KeySplit& split_keys) const {
+                       const Division& work) const {
     const std::int64_t begin_row = first_row + n;
     if (begin_row >= rows) return {};
     const KeyBand band = variant.band(problem, b);
@@ -98,9 +101,9 @@ struct QueryTile {
     const std::int64_t i_begin = begin_row / group;
     const std::int64_t i_end = (end_row - 1) / group + 1;
     Keys keys{band.any(i_begin, i_end), band.all(i_begin, i_end)};
-    if (split_keys.count > 1) {
-      const std::int64_t begin = split * split_keys.length;
-      const std::int64_t end = begin + split_keys.length;
+    if (work.parts > 1) {
+      const std::int64_t begin = split * work.part_keys;
+      const std::int64_t end = begin + work.part_keys;
       keys.any.begin = keys.any.begin < begin ? begin : keys.any.begin;
       keys.any.end = keys.any.end > end ? end : keys.any.end;
     }

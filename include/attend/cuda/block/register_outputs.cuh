@@ -66,7 +66,7 @@ class RegisterOutputs {
         state = keys.merged({sink, 1});
         factor *= keys.rescale(state.max);
       }
-      if (results_.split.count > 1) {
+      if (results_.work.parts > 1) {
         if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
       } else {
         factor *= normaliser(state);

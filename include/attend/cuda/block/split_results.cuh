@@ -12,7 +12,7 @@ namespace attend::cuda {
 /// What blocks that share rows of the output leave to `merge_splits`: sums that are not normalised.
 template <class Real>
 struct SplitResults {
-  KeySplit split;                          ///< how keys are divided
+  Division work;                           ///< how it was divided
   View<Real, 5> out = {};                  ///< (split b h i e), sums of weighted values
   View<SoftmaxState<Real>, 4> state = {};  ///< (split b h i)
 };

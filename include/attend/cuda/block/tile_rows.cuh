@@ -74,15 +74,15 @@ struct TileRows {
   /// of which this one is the `thread`-th, and `sync` is their barrier. It is there after a
   /// barrier.
   template <int Threads, class V, class Sync>
-  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split,
+  __device__ void find(const Problem& problem, const V& variant, int width, const Division& work,
                        unsigned n, int thread, Sync sync) {
     static_assert(Threads % kWarp == 0 && kCount % kWarp == 0);
-    const QueryTile own(problem, kCount, width, split, n);
+    const QueryTile own(problem, kCount, width, work, n);
     const KeyBand band = variant.band(problem, own.b);
     int begin = 0, end = static_cast<int>(band.length());
-    if (split.count > 1) {
-      begin = static_cast<int>(own.split * split.length);
-      end = static_cast<int>(min(begin + split.length, band.length()));
+    if (work.parts > 1) {
+      begin = static_cast<int>(own.split * work.part_keys);
+      end = static_cast<int>(min(begin + work.part_keys, band.length()));
     }
     const auto group = static_cast<unsigned>(own.group);
     const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
@@ -111,8 +111,8 @@ struct TileRows {
   }
   /// Of the tile of block blockIdx.x, by all its threads.
   template <int Threads, class V>
-  __device__ void find(const Problem& problem, const V& variant, int width, const KeySplit& split) {
-    find<Threads>(problem, variant, width, split, blockIdx.x, static_cast<int>(threadIdx.x),
+  __device__ void find(const Problem& problem, const V& variant, int width, const Division& work) {
+    find<Threads>(problem, variant, width, work, blockIdx.x, static_cast<int>(threadIdx.x),
                   [] { __syncthreads(); });
   }
 

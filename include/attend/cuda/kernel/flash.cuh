@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   constexpr int kTileColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
-  shared.rows.template find<Engine::kThreads>(problem, variant, Engine::kWidth, results.split);
+  shared.rows.template find<Engine::kThreads>(problem, variant, Engine::kWidth, results.work);
   shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, shared.rows);
   const unsigned empty = outputs.finish(rO, softmax);
-  if (results.split.count > 1) return outputs.leave(rO);
+  if (results.work.parts > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;
   outputs.average(rO, shared.ring[0], shared.keys_values.v, scoring,

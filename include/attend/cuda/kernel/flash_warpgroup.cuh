@@ -146,7 +146,7 @@ __device__ void compute(const Problem& problem, const V& variant,
       (any_excluded && has_not_finite<Engine>(at.rO));
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
-  if (results.split.count > 1) {
+  if (results.work.parts > 1) {
     outputs.leave(at.rO);
   } else {
     Engine::sync_warpgroup();  // products of other warps may still read queries
@@ -172,7 +172,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   auto &sK = shared.tile[0], &sV = shared.tile[1];
   const int thread = static_cast<int>(threadIdx.x);
   Engine::sync();
-  rows.template find<kThreads>(problem, variant, Engine::kWidth, results.split, n, thread,
+  rows.template find<kThreads>(problem, variant, Engine::kWidth, results.work, n, thread,
                                [] { Engine::sync(); });
   keys_values.find(tensors, rows.tile);
   Engine::sync();
@@ -213,7 +213,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
 
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
-  if (results.split.count > 1) return outputs.leave(at.rO);
+  if (results.work.parts > 1) return outputs.leave(at.rO);
   outputs.store(at.rO, sQ, ~0u);
   if (variant.empty_row != EmptyRow::uniform) return;
   outputs.average(at.rO, sV, keys_values.v, at.scoring);
@@ -244,7 +244,7 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
     TileProducer<Engine> producer(shared);
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
-      producer.bring(problem, variant, tensors, results.split, tile_of_turn(turn), turn);
+      producer.bring(problem, variant, tensors, results.work, tile_of_turn(turn), turn);
     mbarrier_arrive(shared.brought);
   } else {
     setmaxnreg_inc<Engine::kRegisters>();

@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(Engine::kThreads)
   auto& shared = dynamic_shared<MemEfficientShared<Engine, V>>();
   const Row<V>* const sRows = shared.rows;
 
-  const QueryTile tile(problem, Engine::kTileRows, Engine::kWidth, results.split);
-  const auto keys = tile.keys(problem, variant, 0, Engine::kTileRows, results.split);
+  const QueryTile tile(problem, Engine::kTileRows, Engine::kWidth, results.work);
+  const auto keys = tile.keys(problem, variant, 0, Engine::kTileRows, results.work);
   for (int n = static_cast<int>(threadIdx.x); n < Engine::kTileRows; n += Engine::kThreads)
     shared.rows[n] = tile.row(problem, variant, n);
   __syncthreads();
@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
     empty[r] = row.exists() && state.sum == 0;
     if (!row.exists()) continue;
     const bool writes_state = tile.column == 0 && threadIdx.x % Engine::kRowLanes == 0;
-    if (results.split.count > 1) {
+    if (results.work.parts > 1) {
       if (writes_state) results.state(tile.split, row.b, row.h, row.i) = state;
       continue;
     }
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
     for (int c = 0; c < Engine::kOutColumns; ++c) {
       const std::int64_t e = tile.column + Engine::out_column(c);
       if (e >= problem.head_dim_v) continue;
-      if (results.split.count > 1) {
+      if (results.work.parts > 1) {
         results.out(tile.split, row.b, row.h, row.i, e) = rO[r][c];
       } else {
         store(tensors.out(row.b, row.h, row.i, e), rO[r][c]);

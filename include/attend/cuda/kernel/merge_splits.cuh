@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kMergeThreads)
   const std::int64_t i = n % problem.len_q;
 
   SoftmaxState<Real> total;
-  for (std::int64_t s = 0; s < results.split.count; ++s) {
+  for (std::int64_t s = 0; s < results.work.parts; ++s) {
     const SoftmaxState<Real> part = results.state(s, b, h, i);
     const Real top = total.max < part.max ? part.max : total.max;
     total.sum = total.sum * rescaled(total.max, top) + part.sum * rescaled(part.max, top);
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kMergeThreads)
   }
   for (std::int64_t e = threadIdx.x; e < problem.head_dim_v; e += kMergeThreads) {
     Real sum = 0;
-    for (std::int64_t s = 0; s < results.split.count; ++s)
+    for (std::int64_t s = 0; s < results.work.parts; ++s)
       sum += results.out(s, b, h, i, e) * rescaled(results.state(s, b, h, i).max, total.max);
     store(tensors.out(b, h, i, e), sum * normaliser(total));
   }

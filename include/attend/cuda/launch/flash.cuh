@@ -34,7 +34,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   const auto& results = splits.results();
   const std::int64_t count =
-      QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, results.split);
+      QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, results.work);
   const auto kernel = flash_kernel<Engine, V>();
   if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
     // A block for each multiprocessor, which has room for one; more if that were too many turns.

@@ -28,7 +28,7 @@ void launch_engine(const Problem& problem, const V& variant,
   const auto kernel = mem_efficient<Engine, V>;
   allow_shared_memory(kernel, kShared);
   launch("mem_efficient", kernel,
-         {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().split),
+         {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().work),
           Engine::kThreads, kShared},
          stream, problem, variant, tensors, splits.results());
   splits.merge(problem, tensors, stream);

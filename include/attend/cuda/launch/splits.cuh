@@ -16,13 +16,25 @@ namespace attend::cuda {
 /// a device of 100 multiprocessors from eight heads on.
 inline constexpr std::int64_t kSplitKeys = 1024;
 
-/// How keys are divided: only if all queries of a head are in one tile. It does not depend on the
-/// batch or the device, so neither do results.
-inline KeySplit key_split(const Problem& problem, EmptyRow empty_row, int tile_rows) {
+/// Batch elements that share a bias, by which each block's part of it comes from memory once for
+/// all of them; not so many that their keys and values would not stay in the second-level cache.
+template <class V>
+std::int64_t batch_together(const Problem& problem, const V& variant) {
+  if (!variant.bias || variant.bias.stride(0) != 0) return 1;
+  return problem.batch % 4 == 0 ? 4 : problem.batch % 2 == 0 ? 2 : 1;
+}
+
+/// How a call's work is divided: keys only if all queries of a head are in one tile. What parts
+/// there are does not depend on the batch or the device, so neither do results.
+template <class V>
+Division division(const Problem& problem, const V& variant, int tile_rows) {
+  Division work{.together = batch_together(problem, variant)};
   if (problem.len_q * problem.group() > tile_rows || problem.len_k < 2 * kSplitKeys ||
-      empty_row == EmptyRow::uniform)
-    return {};
-  return {(problem.len_k + kSplitKeys - 1) / kSplitKeys, kSplitKeys};
+      variant.empty_row == EmptyRow::uniform)
+    return work;
+  work.parts = (problem.len_k + kSplitKeys - 1) / kSplitKeys;
+  work.part_keys = kSplitKeys;
+  return work;
 }
 
 /// A call's parts of the keys, and memory for their results until they are merged.
@@ -34,8 +46,8 @@ class Splits {
   /// @throws device_error if there is no memory.
   Splits(const Problem& problem, const V& variant, int tile_rows, cudaStream_t stream)
       : rows_(problem.batch * problem.heads * problem.len_q),
-        results_{key_split(problem, variant.empty_row, tile_rows)} {
-    const std::int64_t count = results_.split.count;
+        results_{division(problem, variant, tile_rows)} {
+    const std::int64_t count = results_.work.parts;
     if (count == 1) return;
     const auto parts = static_cast<std::size_t>(count * rows_);
     out_ = Memory(parts * static_cast<std::size_t>(problem.head_dim_v) * sizeof(Real),
@@ -54,7 +66,7 @@ class Splits {
   /// @throws device_error
   template <class T>
   void merge(const Problem& problem, const ForwardTensors<T>& tensors, cudaStream_t stream) const {
-    if (results_.split.count > 1)
+    if (results_.work.parts > 1)
       launch("merge_splits", merge_splits<T, V>, {rows_, kMergeThreads}, stream, problem, tensors,
              results_);
   }

@@ -5,6 +5,7 @@
 #include "../arch/opaque.cuh"
 #include "../arch/shared_memory.cuh"
 #include "../arch/warp.cuh"
+#include "load_pieces.cuh"
 #include "rows.cuh"
 #include "swizzled_tile.cuh"
 
@@ -42,11 +43,7 @@ __device__ inline bool has_parts(float x) { return (__float_as_uint(x) & 0x7ffff
 /// own.
 template <int Threads, int Rows, int Columns>
 __device__ bool meets_not_finite(const FloatTile<Rows, Columns>& tile) {
-  bool met = false;
-#pragma unroll 1
-  for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns / 4; n += Threads)
-    for (int x = 0; x < 4; ++x) met = met || !has_parts(tile.pieces[n].at[x]);
-  return met;
+  return meets<Threads>(tile, [](float x) { return !has_parts(x); });
 }
 
 /// Whether x is NaN, or so great that its parts' products, or a sum of them, may overflow where
@@ -57,25 +54,7 @@ __device__ inline bool is_great(float x) { return !(fabsf(x) < 0x1p60f); }
 /// thread, of `Threads`, met a great number.
 template <int Threads, int Rows, int Columns, class RowOf>
 __device__ bool load_tile(FloatTile<Rows, Columns>& tile, RowOf row_of, const RowLayout& layout) {
-  constexpr int kPieces = Columns / 4;
-  bool met = false;
-#pragma unroll 2
-  for (int n = static_cast<int>(threadIdx.x); n < Rows * kPieces; n += Threads) {
-    const float* const begin = row_of(n / kPieces);
-    const int column = n % kPieces * 4;
-    Piece<float> piece{};
-    if (begin != nullptr && column < layout.columns) {
-      if (layout.access >= Access::quads) {
-        piece = *reinterpret_cast<const Piece<float>*>(begin + column);
-      } else {
-        for (int x = 0; x < 4; ++x)
-          if (column + x < layout.columns) piece.at[x] = begin[(column + x) * layout.stride];
-      }
-    }
-    for (int x = 0; x < 4; ++x) met = met || is_great(piece.at[x]);
-    tile.piece(n / kPieces, n % kPieces) = piece;
-  }
-  return met;
+  return load_pieces<Threads>(tile, row_of, 0, layout, [](float x) { return is_great(x); });
 }
 
 /// The right operand of a product whose left one has key 2t in column t and key 2t + 1 in column

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../arch/convert.cuh"
+#include "load_pieces.cuh"
 #include "rows.cuh"
 #include "swizzled_tile.cuh"
 
@@ -36,11 +37,7 @@ struct HalfTile : SwizzledTile<Element, RowCount, ColumnCount> {
 /// its part.
 template <int Threads, class T, int Rows, int Columns>
 __device__ bool meets_not_finite(const HalfTile<T, Rows, Columns>& tile) {
-  bool met = false;
-#pragma unroll 1
-  for (int n = static_cast<int>(threadIdx.x); n < Rows * Columns / 8; n += Threads)
-    for (int x = 0; x < 8; ++x) met = met || not_finite(tile.pieces[n].at[x]);
-  return met;
+  return meets<Threads>(tile, [](T x) { return not_finite(x); });
 }
 
 /// Fills a tile with columns column, column + 1, ... of the rows that `row_of` points to; what lies
@@ -48,25 +45,7 @@ __device__ bool meets_not_finite(const HalfTile<T, Rows, Columns>& tile) {
 template <int Threads, class T, int Rows, int Columns, class RowOf>
 __device__ bool load_tile(HalfTile<T, Rows, Columns>& tile, RowOf row_of, std::int64_t column,
                           const RowLayout& layout) {
-  constexpr int kOctets = Columns / 8;
-  bool met = false;
-#pragma unroll 2
-  for (int n = static_cast<int>(threadIdx.x); n < Rows * kOctets; n += Threads) {
-    const T* const begin = row_of(n / kOctets);
-    const std::int64_t from = column + n % kOctets * 8;
-    Octet<T> octet{};
-    if (begin != nullptr && from < layout.columns) {
-      if (layout.access == Access::octets) {
-        octet = *reinterpret_cast<const Octet<T>*>(begin + from);
-      } else {
-        for (int x = 0; x < 8; ++x)
-          if (from + x < layout.columns) octet.at[x] = begin[(from + x) * layout.stride];
-      }
-    }
-    for (int x = 0; x < 8; ++x) met = met || not_finite(octet.at[x]);
-    tile.octet(n / kOctets, n % kOctets) = octet;
-  }
-  return met;
+  return load_pieces<Threads>(tile, row_of, column, layout, [](T x) { return not_finite(x); });
 }
 
 }  // namespace attend::cuda
