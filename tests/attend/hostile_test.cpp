@@ -5,6 +5,8 @@
 #include <attend/attend.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <utility>
 
 namespace {
 
@@ -178,6 +180,34 @@ TEST_P(Hostile, ScaleOverSoftcapBeyondTheRangeOfScores) {
 }
 
 // float16 holds 65504; scores are not stored in it.
+// Whatever the logits are, the weights of a query's keys add up to 1: so the gradients of all
+// values are, in all, those of all outputs. That holds only if the backward pass weighs by the same
+// logits that it normalises by: of great ones the rounding is no small part of 1.
+TEST_P(Hostile, GradientsOfGreatLogits) {
+  constexpr int kWide = 64;
+  for (const auto& [queries, keys] : {std::pair{30, 1}, std::pair{30, 150}}) {
+    Row wide_q(1, 2, queries, kWide), wide_k(1, 2, keys, kWide), wide_v(1, 2, keys, kDim),
+        grad_out(1, 2, queries, kDim);
+    for (Row* tensor : {&wide_q, &wide_k, &wide_v, &grad_out}) {
+      tensor->setRandom();
+      *tensor = *tensor - 0.5f;
+    }
+    for (const double scale : {1e2, 1e3, -1e5, 1e7, -1e9, 1e12, 1e21, 1e30}) {
+      SCOPED_TRACE(std::to_string(keys) + " keys, scale " + std::to_string(scale));
+      const attend::Call<float> call{.scale = scale};
+      const auto forward = attention.forward(wide_q, wide_k, wide_v, call);
+      const auto gradients = attention.backward(grad_out, forward, wide_q, wide_k, wide_v, call);
+      for (int h = 0; h < 2; ++h)
+        for (int c = 0; c < kDim; ++c) {
+          double expected = 0, sum = 0;
+          for (int i = 0; i < queries; ++i) expected += grad_out(0, h, i, c);
+          for (int j = 0; j < keys; ++j) sum += gradients.dv(0, h, j, c);
+          EXPECT_NEAR(sum, expected, 1e-4) << "head " << h << ", column " << c;
+        }
+    }
+  }
+}
+
 TEST(HostileHalf, ScoresBeyondTheRangeOfHalf) {
   using RowHalf = Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor>;
   RowHalf q(1, 1, 1, 2), k(1, 1, 40, 2), v(1, 1, 40, 1);

@@ -58,4 +58,36 @@ TEST(Extremes, OfLogits) {
     }
 }
 
+// The weights of a query's keys add up to 1, whatever the logits are: so the gradients of all
+// values are, in all, those of all outputs.
+TEST(Extremes, GradientsOfGreatFloatLogits) {
+  using Float4 = attend::Tensor<float, 4>;
+  for (const std::int64_t width : {64, 100, 140}) {
+    Float4 q(1, 2, 40, width), k(1, 2, 70, width), v(1, 2, 70, 16), grad_out(1, 2, 40, 16);
+    for (Float4* tensor : {&q, &k, &v, &grad_out}) {
+      tensor->setRandom();
+      *tensor = *tensor - 0.5f;
+    }
+    const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v),
+        there_grad_out(grad_out);
+    const attend::Attend<float> attention;
+    for (const double scale : {1e2, -1e4, 1e7, 1e12, -1e21, 1e30})
+      for (const Path path : {Path::mem_efficient, Path::math}) {
+        SCOPED_TRACE(attend::name(path) + std::string(", width ") + std::to_string(width) +
+                     ", scale " + std::to_string(scale));
+        const attend::Call<float> call{.scale = scale, .path = path};
+        const auto result = attention.forward(there_q, there_k, there_v, call);
+        const Float4 dv =
+            attention.backward(there_grad_out, result, there_q, there_k, there_v, call).dv.host();
+        for (int h = 0; h < 2; ++h)
+          for (int c = 0; c < 16; ++c) {
+            double expected = 0, sum = 0;
+            for (int i = 0; i < 40; ++i) expected += grad_out(0, h, i, c);
+            for (int j = 0; j < 70; ++j) sum += dv(0, h, j, c);
+            EXPECT_NEAR(sum, expected, 2e-4) << "head " << h << ", column " << c;
+          }
+      }
+  }
+}
+
 }  // namespace

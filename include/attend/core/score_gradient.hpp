@@ -13,9 +13,12 @@
 
 namespace attend {
 
-/// A log-sum-exp beyond this has lost the logarithm of the sum to the rounding of the maximum (of
-/// two keys with logits of 1e30 each would get probability 1), so the row's sum is taken anew.
-inline constexpr double kTrustedLse = 1024;
+/// A log-sum-exp beyond this, for elements of type T, has lost too much of the logarithm of the sum
+/// to the rounding of the maximum (of two keys with logits of 1e30 each would get probability 1),
+/// and logits computed in another order differ from those that it was taken of by more than a small
+/// factor of their exponentials: maximum and sum are taken anew.
+template <class T>
+inline constexpr double kTrustedLse = sizeof(T) < sizeof(float) ? 1024 : 128;
 
 /// What the gradients of one row (b, h, i) of the score matrix need to know of the whole row: the
 /// probability of a logit s is `exp(s - shift) * factor`.
@@ -49,6 +52,19 @@ struct PairGradient {
   Real dot = 0;  ///< by the dot product of query and key: what q's gradient takes of k, k's of q
 };
 
+/// A pair's score, and its logit by the score, each with its derivative; from its dot product.
+template <class Real>
+struct PairLogit {
+  Dual<Real> score;  ///< before the user's function, by the dot product
+  Dual<Real> logit;  ///< by the score
+
+  /// Of the pair `at`, whose query is at `position` among the keys.
+  template <class V>
+  ATTEND_HD PairLogit(const V& variant, Index at, std::int64_t position, Real dot)
+      : score(variant.score(Dual<Real>{dot, 1}, at, position)),
+        logit(variant.score_mod(Dual<Real>{score.value, 1}, at)) {}
+};
+
 /// The gradients at an allowed pair, from its dot product, `grad_weight = <grad_out, v_j>`,
 /// dropout's factor, and what is known of the row. `position` is the query's.
 template <class V>
@@ -58,8 +74,7 @@ ATTEND_HD PairGradient<typename V::Real> pair_gradient(const V& variant, Index a
                                                        typename V::Real dropout_factor,
                                                        const RowGradient<typename V::Real>& row) {
   using Real = typename V::Real;
-  const Dual<Real> score = variant.score(Dual<Real>{dot, 1}, at, position);
-  const Dual<Real> logit = variant.score_mod(Dual<Real>{score.value, 1}, at);
+  const auto [score, logit] = PairLogit<Real>(variant, at, position, dot);
   const Real probability = row.probability(logit.value);
 
   PairGradient<Real> gradient;

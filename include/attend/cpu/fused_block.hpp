@@ -182,7 +182,7 @@ class FusedBlock {
     tile.v = v;
     tile.scores = s_.scores;
     tile.probabilities = s_.probabilities;
-    tile.exponent_scale = call_.late_scale() * kLog2E<Real>;
+    tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
     ScoreChange<Real> change;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "../core/forward_tensors.hpp"
 #include "../core/variant.hpp"
@@ -45,6 +47,10 @@ struct FusedCall {
   /// What raw products are multiplied by when they were not changed; the sign is in the queries.
   Real late_scale() const {
     return changes_scores() || variant.scale == 0 ? Real{1} : std::abs(variant.scale);
+  }
+  /// The same for exponents of 2; finite, as infinity times a difference of 0 would be NaN.
+  Real exponent_scale() const {
+    return std::min(late_scale() * kLog2E<Real>, std::numeric_limits<Real>::max());
   }
   /// What queries are multiplied by when they are packed: exact in every type.
   Real query_factor() const {

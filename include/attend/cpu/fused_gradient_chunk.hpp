@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/backward_tensors.hpp"
+#include "../core/softmax_state.hpp"
 #include "../core/variant.hpp"
 #include "engine/gradient_kernels.hpp"
 #include "fused_gradient_hooks.hpp"
@@ -92,6 +93,8 @@ class FusedGradientChunk {
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+  // The exponential of less is 0.
+  static constexpr Real kLeastExponent = std::numeric_limits<Real>::min_exponent * Real{2};
   // Differences of positions below this are exact in every type of scores.
   static constexpr std::int64_t kExactDistance = 1 << 22;
 
@@ -112,6 +115,47 @@ class FusedGradientChunk {
       s_.minus_shift[i] = s_.factor[i] = s_.delta[i] = 0;
     pack(call_.tensors.q, plan_.columns, s_.queries, s_.query_rows);
     pack(call_.tensors.grad_out, plan_.columns_v, s_.grads, s_.grad_rows);
+    for (std::int64_t p = 0; p < plan_.panels; ++p) {
+      s_.measured[p] = false;
+      for (int r = 0; r < rows_of(p); ++r)
+        s_.measured[p] |= is_distrusted<T>(call_.tensors.lse(b_, h_, p * plan_.panel_rows + r));
+      if (s_.measured[p]) measure(p);
+    }
+  }
+
+  /// Takes the greatest logit and the sum of a panel's rows from the very logits that gradients are
+  /// then computed from.
+  void measure(std::int64_t p) {
+    std::fill_n(s_.row_state, plan_.panel_rows, SoftmaxState<Real>{});
+    const std::int64_t first = p * plan_.panel_rows;
+    const KeyRange seen = band_.any(first, first + rows_of(p));
+    for (std::int64_t begin = seen.begin / 32 * 32; begin < seen.end; begin += plan_.key_tile) {
+      const KeyRange keys{begin, std::min(begin + plan_.key_tile, seen.end)};
+      TilePlace place = place_of(p, keys);
+      const Visibility visibility = look(place);
+      if (visibility == Visibility::none) continue;
+      const Operand k = kernels_.pack_keys(key_tile(call_.tensors.k, keys), s_.keys);
+      GradientTile<Real> tile;
+      ScoreChange<Real> change;
+      score(p, place, visibility, k, tile, change);
+      for (std::int64_t n = 0; n < place.keys; ++n) {
+        for (int r = 0; r < place.rows; ++r) {
+          const Real logit = s_.scores[n * place.width + r];
+          SoftmaxState<Real>& state = s_.row_state[r];
+          const bool allowed =
+              tile.allowed == nullptr || (tile.allowed[place.word(r, n)] >> (n % 32) & 1) != 0;
+          if (allowed && !(logit < state.max + kLeastExponent)) state = state.with(logit);
+        }
+      }
+    }
+    for (int r = 0; r < rows_of(p); ++r) {
+      if (!is_distrusted<T>(call_.tensors.lse(b_, h_, first + r))) continue;
+      const Real sink = variant_.sink_logit(b_, h_);
+      const SoftmaxState<Real> state =
+          sink == kLowest ? s_.row_state[r] : s_.row_state[r].with(sink);
+      s_.minus_shift[first + r] = -state.max;
+      s_.factor[first + r] = 1 / state.sum;
+    }
   }
 
   void pack(const View<const T, 4>& from, const ColumnBlocks& columns, Real* transposed,
@@ -203,31 +247,40 @@ class FusedGradientChunk {
     return narrowed(visibility, call_.hooks.mask(call_.hooks.variant, place, s_.allowed));
   }
 
-  void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
-                 const Operand& k_columns, const Operand& v) {
-    const GradientPanel<Real> panel = panel_at(p);
-    GradientTile<Real> tile;
+  /// A tile's scores, by the engine: products where these times a scale are the logits, else
+  /// logits; and logits of rows whose maximum is one of them, which nothing may round again.
+  void score(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
+             GradientTile<Real>& tile, ScoreChange<Real>& change) {
     tile.keys = place.keys;
     tile.k = k;
-    tile.k_columns = k_columns;
-    tile.v = v;
     tile.scores = s_.scores;
-    tile.gradients = s_.gradients;
-    tile.gradient_pairs = s_.gradient_pairs;
     tile.scale = variant_.scale;
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
-    tile.rows = plan_.chunk_keys;
-    tile.dk = s_.dk + (place.first_key - first_key_) * plan_.columns.width;
-    tile.dv = s_.dv + (place.first_key - first_key_) * plan_.columns_v.width;
-
-    ScoreChange<Real> change;
     bool far = false;
-    if (call_.changes_scores()) {
+    if (call_.changes_scores() || s_.measured[p]) {
       far = variant_.alibi && !set_distances(place);
       change = change_of(place, far);
       tile.change = &change;
       if (variant_.softcap > 0 || call_.hooks.score != nullptr) tile.slopes = s_.slopes;
     }
+    kernels_.scores(tile, panel_at(p));
+    if (far) add_far_alibi(place);
+    if (call_.hooks.score != nullptr)
+      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores, s_.slopes);
+  }
+
+  void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
+                 const Operand& k_columns, const Operand& v) {
+    GradientTile<Real> tile;
+    ScoreChange<Real> change;
+    score(p, place, visibility, k, tile, change);
+    tile.k_columns = k_columns;
+    tile.v = v;
+    tile.gradients = s_.gradients;
+    tile.gradient_pairs = s_.gradient_pairs;
+    tile.rows = plan_.chunk_keys;
+    tile.dk = s_.dk + (place.first_key - first_key_) * plan_.columns.width;
+    tile.dv = s_.dv + (place.first_key - first_key_) * plan_.columns_v.width;
     LaneDropout dropout;
     if (variant_.dropout.active()) {
       dropout = dropout_of(place);
@@ -235,11 +288,7 @@ class FusedGradientChunk {
       tile.keep = s_.keep;
       tile.keep_scale = static_cast<Real>(variant_.dropout.keep_scale);
     }
-    kernels_.scores(tile, panel);
-    if (far) add_far_alibi(place);
-    if (call_.hooks.score != nullptr)
-      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores, s_.slopes);
-    kernels_.accumulate(tile, panel, plan_.columns, plan_.columns_v);
+    kernels_.accumulate(tile, panel_at(p), plan_.columns, plan_.columns_v);
   }
 
   ScoreChange<Real> change_of(const TilePlace& place, bool far) {

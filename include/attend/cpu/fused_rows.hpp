@@ -117,7 +117,7 @@ class FusedRows {
         {k.address(item.b, h_kv, keys.begin, 0), k.stride(2), 1, place.keys, k.extent(3)},
         {v.address(item.b, h_kv, keys.begin, 0), v.stride(2), 1, place.keys, v.extent(3)},
         scores_.data(),
-        call_.late_scale() * kLog2E<Real>,
+        call_.exponent_scale(),
         bits.visibility == Visibility::all ? nullptr : allowed_.data()};
     call_.kernels.attend_rows(tile, {rows(), queries_.data(), query_stride_, out_.data(),
                                      out_stride_, max_.data(), sum_.data()});

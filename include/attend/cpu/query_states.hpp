@@ -24,6 +24,17 @@ bool has_allowed_key(const Problem& problem, const V& variant, Index row) {
   return false;
 }
 
+/// Whether a row's maximum and sum have to be taken anew, because its log-sum-exp says too little.
+template <class T>
+bool is_distrusted(RealOf<T> lse) {
+  return std::isfinite(lse) && std::abs(lse) > static_cast<RealOf<T>>(kTrustedLse<T>);
+}
+
+/// A log-sum-exp beyond this says nothing of the sum, not even to those who ask for single rows:
+/// the sink's gradient, and rows by the definition. Others take a distrusted row's maximum and sum
+/// from the products that they have.
+inline constexpr double kTellingLse = 1024;
+
 /// One `RowGradient` per row (b, h, i).
 template <class Real>
 class QueryStates {
@@ -62,7 +73,7 @@ class QueryStates {
                  static_cast<Real>(tensors.out(row.b, row.h, row.i, c));
 
     RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
-    if (std::abs(lse) > static_cast<Real>(kTrustedLse) && std::abs(lse) < kInfinity) {
+    if (std::isfinite(lse) && std::abs(lse) > static_cast<Real>(kTellingLse)) {
       const ForwardTensors<T> inputs{.q = tensors.q, .k = tensors.k, .v = tensors.v};
       const ProbabilityRow<T, V> probabilities(problem, variant, inputs, row);
       state.shift = probabilities.state().max;

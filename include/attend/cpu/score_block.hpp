@@ -11,6 +11,25 @@
 
 namespace attend::cpu {
 
+/// What is known of the row of `at`, whose dot products are `dots`. Where the log-sum-exp says too
+/// little, maximum and sum are those of the very logits that gradients are then computed from.
+template <class T, class V, class Dots>
+RowGradient<RealOf<T>> state_of_row(const BackwardCall<T, V>& call, Index at, std::int64_t position,
+                                    const KeyRange& keys, const Dots& dots) {
+  using Real = RealOf<T>;
+  RowGradient<Real> state = call.states(at);
+  if (!is_distrusted<T>(call.tensors.lse(at.b, at.h, at.i))) return state;
+  SoftmaxState<Real> of_row;
+  const Real sink = call.variant.sink_logit(at.b, at.h);
+  if (sink != -kInfinity<Real>) of_row = of_row.with(sink);
+  for (at.j = keys.begin; at.j < keys.end; ++at.j)
+    if (call.variant.allows(at))
+      of_row = of_row.with(PairLogit<Real>(call.variant, at, position, dots(at.j)).logit.value);
+  state.shift = of_row.max;
+  state.factor = 1 / of_row.sum;
+  return state;
+}
+
 /// Calls `visit(at, pair_gradient)` for each allowed pair of queries `first <= i < first +
 /// q.rows()` of a head, row by row. Excluded pairs are not looked at. `q`, `grad_out`: those
 /// queries' rows; `k`, `v`: all keys.
@@ -23,9 +42,9 @@ void for_each_pair(const BackwardCall<T, V>& call, std::int64_t b, std::int64_t 
   const KeyBand band = call.variant.band(call.problem, b);
   for (std::int64_t row = 0; row < q.rows(); ++row) {
     Index at{b, h, first + row, 0};
-    const RowGradient<RealOf<T>>& state = call.states(at);
     const std::int64_t position = band.position(at.i);
     const KeyRange keys = band.row(at.i);
+    const RowGradient<RealOf<T>> state = state_of_row(call, at, position, keys, dots.row(row));
     for (at.j = keys.begin; at.j < keys.end; ++at.j)
       if (call.variant.allows(at))
         visit(at, pair_gradient(call.variant, at, position, dots(row, at.j),

@@ -38,9 +38,7 @@ struct Layer {
   using Words = __m256i;
 
   /// Rows of a product's register block: at widths 2 and 3, 12 of 16 registers hold sums.
-  static constexpr int block_rows(int vectors) {
-    return vectors == 1 ? 8 : vectors == 2 ? 6 : 4;
-  }
+  static constexpr int block_rows(int vectors) { return vectors == 1 ? 8 : vectors == 2 ? 6 : 4; }
 
   static ATTEND_INLINE Vector zero() { return _mm256_setzero_ps(); }
   static ATTEND_INLINE Vector set1(Real x) { return _mm256_set1_ps(x); }

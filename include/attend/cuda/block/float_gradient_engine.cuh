@@ -20,6 +20,8 @@ struct FloatGradientEngine : TensorCorePart {
   using Element = float;
   using Real = float;
   static constexpr Compiled kCompiled = Compiled::from_8_0;
+  /// Whether products can be taken in another order, by multiply-add.
+  static constexpr bool kHasOrder = true;
   static constexpr int kTileRows = 64;
   /// What fits, beside the rows, the 99 KiB of shared memory that every device has from 8.0 on.
   static constexpr int kTileColumns = Width <= 64 ? 32 : 16;
@@ -50,11 +52,12 @@ struct FloatGradientEngine : TensorCorePart {
 
   /// rS = A B^T for the rows that `a_row` and `b_row` point to; whether B is such that its weighted
   /// sums are tensor cores' too. The product of keys comes first. `a_there`: A's tile is that of
-  /// the call before.
+  /// the call before. `in_order`: by multiply-add, column by column, as rows are measured.
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
-                                        const RowLayout& b_layout, bool a_there) {
+                                        const RowLayout& b_layout, bool a_there,
+                                        bool in_order = false) {
     Tiles& tiles = shared.tiles[static_cast<int>(factor)];
     int& great_rows = shared.great_rows[static_cast<int>(factor)];
     for (int r = 0; r < kRows; ++r)
@@ -66,7 +69,7 @@ struct FloatGradientEngine : TensorCorePart {
       if (threadIdx.x == 0) great_rows = met;
     }
     const int great = __syncthreads_or(load_tile<kThreads>(tiles.columns, b_row, b_layout));
-    if (great || great_rows) {
+    if (great || great_rows || in_order) {
       Product::add_any_dot_products(rS, tiles.rows, first_row(), tiles.columns);
     } else {
       Product::add_dot_products(rS, tiles.rows, first_row(), tiles.columns);

@@ -23,7 +23,7 @@ namespace attend::cuda {
 /// Whether a row's weights are powers of two of differences that one multiply-add takes: of greater
 /// logits the difference has to be taken first, and they have a factor.
 __device__ inline bool is_plain(float shift) {
-  return fabsf(shift) <= static_cast<float>(kTrustedLse);
+  return fabsf(shift) <= static_cast<float>(kTrustedLse<F16>);
 }
 
 /// Queries that are rows: those of a thread, in registers.
@@ -155,7 +155,7 @@ __device__ void weigh_any(typename Engine::Scores& rS, const States& states, flo
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r) {
       const RowGradient<float> row = states.state(r, c);
-      rS[r][c] = ex2_approx_ftz((scale * rS[r][c] - row.shift) * kLog2E) * row.factor;
+      rS[r][c] = ex2_approx_ftz((__fmul_rn(scale, rS[r][c]) - row.shift) * kLog2E) * row.factor;
     }
 }
 

@@ -22,6 +22,8 @@ struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   /// From 8.0 on bf16 is multiplied on tensor cores.
   static constexpr Compiled kCompiled =
       std::is_same_v<T, BF16> ? Compiled::before_8_0 : Compiled::everywhere;
+  /// Whether products can be taken in another order, by multiply-add.
+  static constexpr bool kHasOrder = false;
   using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
   /// A tile where scores are looked at one by one.
@@ -31,7 +33,7 @@ struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
-                                        const RowLayout& b_layout, bool) {
+                                        const RowLayout& b_layout, bool, bool = false) {
     Base::dot_products(rS, shared, a_row, a_layout, b_row, b_layout, false);
     return Values::any;
   }

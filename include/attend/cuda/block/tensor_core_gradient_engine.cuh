@@ -20,6 +20,8 @@ struct TensorCoreGradientEngine : TensorCorePart {
   using Real = float;
   /// From 8.0 on narrow head dims are flash's.
   static constexpr Compiled kCompiled = Width == 64 ? Compiled::before_8_0 : Compiled::from_8_0;
+  /// Whether products can be taken in another order, by multiply-add.
+  static constexpr bool kHasOrder = false;
   static constexpr int kTileRows = 64;
   static constexpr int kTileColumns = 32;
   static constexpr int kWidth = Width;
@@ -47,7 +49,7 @@ struct TensorCoreGradientEngine : TensorCorePart {
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
-                                        const RowLayout& b_layout, bool a_there) {
+                                        const RowLayout& b_layout, bool a_there, bool = false) {
     Tiles& tiles = shared.tiles[static_cast<int>(factor)];
     for (int r = 0; r < kRows; ++r)
       for (int c = 0; c < kColumns; ++c) rS[r][c] = 0;

@@ -50,7 +50,7 @@ class TileGradients {
     if (!variant_.changes_score() && !variant_.dropout.active()) {
       each_pair([&](int r, int c, const RowGradient<float>& row) {
         rG[r][c] -= row.delta;
-        finish(rS[r][c], rG[r][c], scale_ * rS[r][c], row);
+        finish(rS[r][c], rG[r][c], __fmul_rn(scale_, rS[r][c]), row);
       });
       exclude(rS, rG, first, allowed, kAll);
     } else {
@@ -134,6 +134,7 @@ class TileGradients {
 
   // From a logit and the gradient by it over the probability to the probability and the gradient.
   // The difference is taken first: logits may be so great that no product with log2(e) is exact.
+  // Nor may it be taken of a logit that was not rounded as the greatest one was.
   static __device__ void finish(float& s, float& g, float logit, const RowGradient<float>& row) {
     s = ex2_approx_ftz((logit - row.shift) * kLog2E) * row.factor;
     g = s * g + 0.0f;  // -0 becomes +0

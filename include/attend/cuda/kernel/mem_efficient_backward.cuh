@@ -31,6 +31,20 @@ struct KeyGradientShared : GradientShared<Engine, V, 2 * Engine::kTileColumns> {
   std::int64_t column;  ///< first column of the gradients
 };
 
+/// Whether a block's tile has queries whose greatest logit and sum were taken anew, where that
+/// takes products in the same order. Each thread asks of those that it looked up.
+template <class Engine, int Count, class V>
+__device__ bool wants_order(const GradientQuery<V>* sQueries) {
+  bool wanted = false;
+  if constexpr (Engine::kHasOrder) {
+    for (int n = static_cast<int>(threadIdx.x); n < Count; n += Engine::kThreads)
+      wanted =
+          wanted || !(fabsf(sQueries[n].state.shift) <= static_cast<float>(kTrustedLse<float>));
+    wanted = __syncthreads_or(wanted) != 0;
+  }
+  return wanted;
+}
+
 /// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
 inline constexpr int kGradientBlocks = 2;
 
@@ -51,6 +65,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
   const auto keys = queries.keys(problem, variant, first, kRows);
   queries.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  const bool in_order = wants_order<Engine, kRows>(shared.queries);
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
 
@@ -64,8 +79,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     const auto gK = rows_from(t.k.inner(block.b, h_kv), j, keys.any.end);
     const auto gV = rows_from(t.v.inner(block.b, h_kv), j, keys.any.end);
     typename Engine::Scores rS, rG;
-    const Values of_k =
-        Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK, call.k, there);
+    const Values of_k = Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK,
+                                             call.k, there, in_order);
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
     gradients(rS, rG, j, keys.cover(j, j + kColumns) && kept == Coverage::all);
@@ -107,12 +122,13 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     const HeadQueries queries = at.head();
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
     queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, at.i);
+    const bool in_order = wants_order<Engine, kColumns>(sQueries);
     const auto gQ = rows_from(t.q.inner(queries.b, queries.h), at.i);
     const auto gdO = rows_from(t.grad_out.inner(queries.b, queries.h), at.i);
 
     typename Engine::Scores rS, rG;
-    const Values of_q =
-        Engine::dot_products(rS, shared.engine, Factor::keys, gK, call.k, gQ, call.q, there);
+    const Values of_q = Engine::dot_products(rS, shared.engine, Factor::keys, gK, call.k, gQ,
+                                             call.q, there, in_order);
     const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
                                               call.grad_out, there);
     there = true;
