@@ -16,8 +16,9 @@ namespace attend::cuda {
 /// a device of 100 multiprocessors from eight heads on.
 inline constexpr std::int64_t kSplitKeys = 1024;
 
-/// Batch elements that share a bias, by which each block's part of it comes from memory once for
-/// all of them; not so many that their keys and values would not stay in the second-level cache.
+/// Batch elements that share a bias, so that each block's part of it can come from memory once for
+/// all of them (not timed yet); not so many that their keys and values would leave the second-level
+/// cache.
 template <class V>
 std::int64_t batch_together(const Problem& problem, const V& variant) {
   if (!variant.bias || variant.bias.stride(0) != 0) return 1;
