@@ -260,6 +260,14 @@ std::vector<Case> cases() {
   for (const Case& c : infinite_cases()) list.push_back(c);
   // New ones last: a case's numbers and types come from its place.
   list.push_back({.name = "bias_of_a_batch", .batch = 8, .len_q = 70, .bias = Bias::shared});
+  list.push_back({.name = "decode_group",
+                  .heads = 5,
+                  .heads_kv = 1,
+                  .len_q = 1,
+                  .len_k = 1001,
+                  .head_dim = 72,
+                  .head_dim_v = 40,
+                  .mask = Mask::random});
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

@@ -67,7 +67,7 @@ class FusedRows {
   }
 
  private:
-  static std::int64_t padded(std::int64_t columns) { return (columns + 15) / 16 * 16; }
+  static std::int64_t padded(std::int64_t columns) { return (columns + 31) / 32 * 32; }
   int lanes() const { return call_.kernels.tuning.lanes; }
   int rows() const { return static_cast<int>(call_.plan.rows); }
 

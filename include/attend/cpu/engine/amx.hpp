@@ -100,7 +100,7 @@ constexpr Tuning kTuning{16, 2, 2, 16, 256, 8};
 /// The AVX-512 engine with these products; other types than bfloat16 have none here.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> table() {
-  return with_products<Layer, T>(avx512::table<T>(), "amx", kTuning);
+  return with_products<Layer, T>(avx512_bf16::table<T>(), "amx", kTuning);
 }
 
 }  // namespace attend::cpu::amx

@@ -144,6 +144,18 @@ struct Layer {
                _mm256_permute2f128_ps(four[0], four[1], 0x31));
   }
 
+  /// Four parts each: part b of vector a and part a of vector b change places.
+  static ATTEND_INLINE void transpose_parts(Vector (&v)[4]) {
+    const Vector even01 = _mm256_shuffle_ps(v[0], v[1], 0x44);
+    const Vector odd01 = _mm256_shuffle_ps(v[0], v[1], 0xee);
+    const Vector even23 = _mm256_shuffle_ps(v[2], v[3], 0x44);
+    const Vector odd23 = _mm256_shuffle_ps(v[2], v[3], 0xee);
+    v[0] = _mm256_permute2f128_ps(even01, even23, 0x20);
+    v[1] = _mm256_permute2f128_ps(odd01, odd23, 0x20);
+    v[2] = _mm256_permute2f128_ps(even01, even23, 0x31);
+    v[3] = _mm256_permute2f128_ps(odd01, odd23, 0x31);
+  }
+
   static ATTEND_INLINE Real max_of_lanes(Vector a) {
     __m128 top = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     top = _mm_max_ps(top, _mm_movehl_ps(top, top));

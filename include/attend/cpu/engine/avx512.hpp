@@ -43,6 +43,12 @@ struct Layer {
   static ATTEND_INLINE Vector zero() { return _mm512_setzero_ps(); }
   static ATTEND_INLINE Vector set1(Real x) { return _mm512_set1_ps(x); }
   static ATTEND_INLINE Vector load(const float* from) { return _mm512_loadu_ps(from); }
+  /// To a register, whatever it is used for; a compiler would have every use of it read memory.
+  static ATTEND_INLINE Vector load_once(const float* from) {
+    Vector v = _mm512_loadu_ps(from);
+    __asm__("" : "+v"(v));
+    return v;
+  }
   static ATTEND_INLINE Vector load(const Eigen::half* from) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }
@@ -154,6 +160,18 @@ struct Layer {
                                       _mm512_shuffle_f32x4(four[2], four[3], 0xee));
     return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88),
                          _mm512_shuffle_f32x4(low, high, 0xdd));
+  }
+
+  /// Four parts each: part b of vector a and part a of vector b change places.
+  static ATTEND_INLINE void transpose_parts(Vector (&v)[4]) {
+    const Vector low01 = _mm512_shuffle_f32x4(v[0], v[1], 0x44);
+    const Vector high01 = _mm512_shuffle_f32x4(v[0], v[1], 0xee);
+    const Vector low23 = _mm512_shuffle_f32x4(v[2], v[3], 0x44);
+    const Vector high23 = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
+    v[0] = _mm512_shuffle_f32x4(low01, low23, 0x88);
+    v[1] = _mm512_shuffle_f32x4(low01, low23, 0xdd);
+    v[2] = _mm512_shuffle_f32x4(high01, high23, 0x88);
+    v[3] = _mm512_shuffle_f32x4(high01, high23, 0xdd);
   }
 
   static ATTEND_INLINE Real max_of_lanes(Vector a) { return _mm512_reduce_max_ps(a); }

@@ -91,6 +91,31 @@ struct PairLayer {
   static Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) {
     return lanes<float>([&](int n) { return a.lane[n] * b.lane[n] + c.lane[n]; });
   }
+  /// Elements of `first`, then those of `second`, rounded.
+  static Factor pairs(const Vector& first, const Vector& second) {
+    Eigen::bfloat16 element[2 * kLanes];
+    store(element, first);
+    store(element + kLanes, second);
+    return load_factor(reinterpret_cast<const char*>(element));
+  }
+  /// Pairs of an element of `first` and one of `second`, eight by eight: 0 to 3 of each to `low`, 4
+  /// to 7 to `high`.
+  static void interleave(const Factor& first, const Factor& second, Factor& low, Factor& high) {
+    for (int n = 0; n < kLanes; ++n) {
+      const int word = n / 4 * 4 + n % 4 / 2, shift = n % 2 * 16;
+      const auto pair = [&](int at) {
+        return (first.pairs.lane[at] >> shift & 0xffff) | second.pairs.lane[at] >> shift << 16;
+      };
+      low.pairs.lane[n] = pair(word);
+      high.pairs.lane[n] = pair(word + 2);
+    }
+  }
+  /// Sums of `interleave`'s pairs become those of elements 0 to 15 and 16 to 31.
+  static void in_order(Vector& low, Vector& high) {
+    const Vector old[2] = {low, high};
+    for (int n = 0; n < 2 * kLanes; ++n)
+      (n < kLanes ? low : high).lane[n % kLanes] = old[n % 8 / 4].lane[n / 8 * 4 + n % 4];
+  }
   /// Rounds to words n, n + 1, ... of pairs, `first` in the low halves.
   static void store_pairs(void* pairs, std::int64_t n, const Vector& first, const Vector& second) {
     Eigen::bfloat16 a[kLanes], b[kLanes];
@@ -160,6 +185,13 @@ struct PairLayer {
       for (const float x : block[n].lane) sum += x;
       return sum;
     });
+  }
+
+  /// Four parts each: part b of vector a and part a of vector b change places.
+  static void transpose_parts(Vector (&v)[4]) {
+    for (int a = 0; a < 4; ++a)
+      for (int b = a + 1; b < 4; ++b)
+        for (int n = 0; n < 4; ++n) std::swap(v[a].lane[4 * b + n], v[b].lane[4 * a + n]);
   }
 
   static float max_of_lanes(const Vector& a) {
@@ -267,18 +299,18 @@ struct TileLayer : PairLayer {
 /// The logic of the AVX-512-BF16 engine.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> pair_table() {
-  return kernels<PairLayer, T>("emulated_bf16", {16, 4, 4, 4, 64, 2});
+  return kernels<PairLayer, T>("emulated_bf16", {16, 4, 4, 4, 64, 5});
 }
 
 /// The logic of the AMX engine.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> tile_table() {
-  return with_products<TileLayer, T>(pair_table<T>(), "emulated_amx", {16, 2, 2, 4, 64, 2});
+  return with_products<TileLayer, T>(pair_table<T>(), "emulated_amx", {16, 2, 2, 4, 64, 5});
 }
 
 /// The backward pass of the AVX-512-BF16 engine.
 constexpr GradientKernels<Eigen::bfloat16> pair_gradient_table() {
-  return gradient_kernels<PairLayer, Eigen::bfloat16>({16, 4, 4, 4, 64, 2});
+  return gradient_kernels<PairLayer, Eigen::bfloat16>({16, 4, 4, 4, 64, 5});
 }
 
 }  // namespace attend::cpu::emulated

@@ -103,8 +103,8 @@ struct KeyTile {
   std::int64_t columns;        ///< head_dim or head_dim_v
 };
 
-/// Keys in a tile of `attend_rows`: one word of bits.
-constexpr std::int64_t kRowTileKeys = 32;
+/// Keys in a tile of `attend_rows`.
+constexpr std::int64_t kRowTileKeys = 128;
 
 /// The running state of a few rows that read the same keys; rows are padded to whole vectors.
 template <class Real>
@@ -125,8 +125,7 @@ struct RowTile {
   KeyTile<T> v;                            ///< values
   RealOf<T>* scores = nullptr;             ///< scratch, rows x kRowTileKeys
   RealOf<T> exponent_scale = 1;            ///< log2(e) times the scale
-  const std::uint32_t* allowed = nullptr;  ///< of each row, a word of bits; null: all
-  int first_bit = 0;                       ///< bit of the first key
+  const std::uint32_t* allowed = nullptr;  ///< (keys / 32) x rows words of bits; null: all
 };
 
 /// Sizes an engine was tuned to.
