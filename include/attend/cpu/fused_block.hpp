@@ -185,6 +185,8 @@ class FusedBlock {
     tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
+    if (visibility == Visibility::all && !call_.changes_scores() && call_.hooks.score == nullptr)
+      tile.top = s_.top;
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(p, place);
     if (call_.changes_scores()) {

@@ -73,6 +73,7 @@ struct FusedScratch {
     visit(probabilities, plan.key_tile * width);
     visit(keys, packed_bytes<T>(plan.key_tile, problem.head_dim));
     visit(values, packed_bytes<T>(plan.key_tile, problem.head_dim_v));
+    visit(top, width);
     visit(allowed, plan.key_tile / 32 * width);
     visit(distance, width);
     visit(slopes, rows);
@@ -105,6 +106,7 @@ struct FusedScratch {
   Real* sum;                    ///< of each row
   Real* scores;                 ///< of one tile
   Real* probabilities;          ///< of one tile, for engines that round them
+  Real* top;                    ///< greatest scores of one tile, lanes of one panel
   char* keys;                   ///< a tile of K, converted
   char* values;                 ///< a tile of V, converted
   std::uint32_t* allowed;       ///< bits of one tile

@@ -86,6 +86,8 @@ struct Tile {
   Operand v;                                  ///< rows are elements of a value, steps are keys
   Real* scores = nullptr;                     ///< scratch, keys (up to a pair) x lanes
   void* probabilities = nullptr;              ///< scratch of engines that round them
+  Real* top = nullptr;                        ///< lanes: for the greatest scores, if those of the
+                                              ///< product are the final ones; null: they are not
   Real exponent_scale = 1;                    ///< log2(e), times the scale if none was applied yet
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
   const ScoreChange<Real>* change = nullptr;  ///< null: none

@@ -173,7 +173,8 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
   Real* const scores = tile.scores + lane;
   const Vector scale = L::set1(tile.exponent_scale);
   const Vector old_max = L::load(panel.max + lane);
-  const Vector new_max = tile.allowed == nullptr
+  const Vector new_max = tile.top != nullptr ? L::max(L::load(tile.top + lane), old_max)
+                         : tile.allowed == nullptr
                              ? column_max<L>(scores, tile.keys, width, old_max)
                              : column_max_of_allowed<L>(tile, lane, width, old_max);
   const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());

@@ -17,11 +17,15 @@ template <class L>
 void scores(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel) {
   const std::int64_t steps = padded_steps<L>(panel.depth);
   const bool biased = tile.change != nullptr && tile.change->bias.row != nullptr;
+  if (tile.top != nullptr)
+    std::fill_n(tile.top, panel.vectors * L::kLanes,
+                -std::numeric_limits<typename L::Real>::infinity());
   const std::int64_t chunk = !biased ? tile.keys : L::kStepsAtOnce > 1 ? 32 : 8;
   for (std::int64_t key = 0; key < tile.keys; key += chunk) {
     if (biased) prefetch_rows(tile.change->bias, key / chunk, (tile.keys + chunk - 1) / chunk);
     product<L>(tile.k.from(key, 0), key + chunk < tile.keys ? chunk : tile.keys - key,
-               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors);
+               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors,
+               Old::dropped, nullptr, tile.top);
   }
   if (tile.change != nullptr) change_scores<L>(tile, panel.vectors);
 }
