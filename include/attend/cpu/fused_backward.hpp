@@ -68,13 +68,14 @@ void run_fused_backward(const Problem& problem, const Variant<RealOf<T>>& varian
       plan.chunks * problem.batch * problem.heads * plan.padded_rows() * problem.head_dim)]);
   const FusedGradientCall<T> call{problem, variant, hooks, tensors,
                                   states,  kernels, plan,  dq.get()};
-  std::vector<FusedGradientScratch<T>> scratch;
-  const std::int64_t slots = std::min<std::int64_t>(workers.size(), items);
-  scratch.reserve(static_cast<std::size_t>(slots));
-  for (std::int64_t slot = 0; slot < slots; ++slot) scratch.emplace_back(problem, plan);
+  // Each made by the thread that uses it, as in a forward pass.
+  std::vector<std::unique_ptr<FusedGradientScratch<T>>> scratch(
+      static_cast<std::size_t>(workers.size()));
   workers.for_each(items, [&](std::int64_t index, int slot) {
+    std::unique_ptr<FusedGradientScratch<T>>& own = scratch[static_cast<std::size_t>(slot)];
+    if (!own) own = std::make_unique<FusedGradientScratch<T>>(problem, plan);
     const std::int64_t head = index / plan.chunks;
-    FusedGradientChunk<T>(call, scratch[static_cast<std::size_t>(slot)])
+    FusedGradientChunk<T>(call, *own)
         .run(head / problem.heads_kv, head % problem.heads_kv, index % plan.chunks);
   });
   workers.for_each(problem.batch * problem.heads, [&](std::int64_t head, int) {

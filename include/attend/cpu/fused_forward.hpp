@@ -61,10 +61,9 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
 template <class Block, class T>
 void run_items(const FusedCall<T>& call, std::int64_t items, const Workers& workers) {
   const FusedPlan& plan = call.plan;
-  std::vector<Block> blocks;
-  const std::int64_t slots = std::min<std::int64_t>(workers.size(), items);
-  blocks.reserve(static_cast<std::size_t>(slots));
-  for (std::int64_t slot = 0; slot < slots; ++slot) blocks.emplace_back(call);
+  // Each made by the thread that uses it: memory that one thread takes and gives back for all of
+  // them goes back to the system, and comes again page by page.
+  std::vector<std::unique_ptr<Block>> blocks(static_cast<std::size_t>(workers.size()));
 
   // The last block of a head first: under a causal mask it has the most keys, and what comes last
   // should be small, so that the threads end together.
@@ -76,7 +75,9 @@ void run_items(const FusedCall<T>& call, std::int64_t items, const Workers& work
     index /= plan.blocks;
     item.set = index % plan.head_sets;
     item.b = index / plan.head_sets;
-    blocks[static_cast<std::size_t>(slot)].run(item);
+    std::unique_ptr<Block>& block = blocks[static_cast<std::size_t>(slot)];
+    if (!block) block = std::make_unique<Block>(call);
+    block->run(item);
   });
 }
 

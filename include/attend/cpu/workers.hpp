@@ -40,27 +40,31 @@ class SharedLoop {
         if (!failed_.exchange(true)) error_ = std::current_exception();
       }
     }
-    if (finished == 0) return;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    finished_ += finished;
-    if (finished_ == count_) done_.notify_all();
+    if (finished == 0 || finished_.fetch_add(finished) + finished != count_) return;
+    const std::lock_guard<std::mutex> lock(mutex_);  // or the end comes between a look and a sleep
+    done_.notify_all();
   }
 
   /// Returns when every iteration has ended; throws the first exception that one of them threw.
   void wait() {
+    const auto ended = [&] { return finished_.load() == count_; };
+    // What the others still do is often shorter than it takes to fall asleep and to be woken.
+    for (int turn = 0; turn < kTurnsAwake && !ended(); ++turn) std::this_thread::yield();
     std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [&] { return finished_ == count_; });
+    done_.wait(lock, ended);
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
+  static constexpr int kTurnsAwake = 1000;  // a tenth of a millisecond or more
+
   const std::int64_t count_;
   const std::function<void(std::int64_t, int)> body_;
   std::atomic<std::int64_t> next_{0};
   std::atomic<bool> failed_{false};
   std::mutex mutex_;
   std::condition_variable done_;
-  std::int64_t finished_ = 0;
+  std::atomic<std::int64_t> finished_{0};
   std::exception_ptr error_;
 };
 
