@@ -21,6 +21,7 @@ import machine
 import peer_onnxruntime
 import peer_openvino
 import peer_torch
+import peers_plot
 import peers_table
 import rows
 from ours import Ours, Servant
@@ -141,6 +142,7 @@ def main():
     (out / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
     text = peers_table.markdown(results)
     (out / "peers.md").write_text(text)
+    peers_plot.draw(results, out / "peers.svg")
     print(text)
 
 
