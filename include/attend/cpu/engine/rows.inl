@@ -37,19 +37,23 @@ std::int64_t bytes_ahead(const KeyTile<T>& tile, int first_row) {
   return first_row == 0 ? group_keys(tile) * bytes : 0;
 }
 
-/// Columns of a row of K or V, `part` of them and zeros or, for 0, all, as a product takes them: in
-/// the type of scores, or as they are where the engine multiplies pairs.
+/// Columns of a row of K or V as a product takes them: in the type of scores, or as they are where
+/// the engine multiplies pairs.
+template <class L, class T>
+ATTEND_INLINE typename L::Factor load_whole(const T* from) {
+  if constexpr (L::kStep == 2)
+    return L::load_factor(reinterpret_cast<const char*>(from));
+  else
+    return L::load(from);
+}
+
+/// The same of `part` columns and zeros or, for 0, of all.
 template <class L, class T>
 ATTEND_INLINE typename L::Factor load_columns(const T* from, std::int64_t part) {
-  if (part != 0) {
-    T whole[kFactorColumns<L>] = {};
-    for (std::int64_t n = 0; n < part; ++n) whole[n] = from[n];
-    return load_columns<L>(whole, 0);
-  } else if constexpr (L::kStep == 2) {
-    return L::load_factor(reinterpret_cast<const char*>(from));
-  } else {
-    return L::load(from);
-  }
+  if (part == 0) return load_whole<L>(from);
+  T whole[kFactorColumns<L>] = {};
+  for (std::int64_t n = 0; n < part; ++n) whole[n] = from[n];
+  return load_whole<L>(whole);
 }
 
 /// Columns of a query that several keys are multiplied with. To registers, where the loads are as
