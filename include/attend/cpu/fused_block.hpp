@@ -185,8 +185,7 @@ class FusedBlock {
     tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
-    if (visibility == Visibility::all && !call_.changes_scores() && call_.hooks.score == nullptr)
-      tile.top = s_.top;
+    if (visibility == Visibility::all && !call_.changes_scores()) tile.top = s_.top;
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(p, place);
     if (call_.changes_scores()) {

@@ -56,7 +56,7 @@ class SharedLoop {
   }
 
  private:
-  static constexpr int kTurnsAwake = 1000;  // a tenth of a millisecond or more
+  static constexpr int kTurnsAwake = 1000;  // 0.4 ms on a Zen 5
 
   const std::int64_t count_;
   const std::function<void(std::int64_t, int)> body_;
