@@ -42,10 +42,12 @@ class FusedBlock {
     const std::int64_t split_begin = item.split * plan_.split_keys;
     const std::int64_t begin = std::max(seen.begin, split_begin);
     const std::int64_t end = std::min(seen.end, split_begin + plan_.split_keys);
+    keys_end_ = end;
     for (std::int64_t tile = begin / plan_.key_tile * plan_.key_tile; tile < end;
          tile += plan_.key_tile) {
       // Tiles begin at multiples of 32 keys, so that bits and dropout's counters do.
-      run_tile({std::max(tile, begin / 32 * 32), std::min(tile + plan_.key_tile, end)});
+      tile_ = {std::max(tile, begin / 32 * 32), std::min(tile + plan_.key_tile, end)};
+      run_tile();
     }
     for (int panel = 0; panel < panels_; ++panel)
       !call_.partial ? finish(panel) : write_partial(panel, item.split);
@@ -120,32 +122,32 @@ class FusedBlock {
   }
 
   /// All panels of the block on one tile of keys, which is converted for all of them together.
-  void run_tile(const KeyRange& tile) {
+  void run_tile() {
     Operand k, v;
     for (int p = 0; p < panels_; ++p) {
       const std::int64_t* const query = s_.query + p * plan_.panel_rows;
       const KeyRange seen = band_.any(query[0], query[rows_of(p) - 1] + 1);
-      const KeyRange keys = {std::max(tile.begin, seen.begin / 32 * 32),
-                             std::min(tile.end, seen.end)};
+      const KeyRange keys = {std::max(tile_.begin, seen.begin / 32 * 32),
+                             std::min(tile_.end, seen.end)};
       if (keys.empty()) continue;
-      if (keys.end < tile.end) excluded_ = true;  // a pair may reach past the panel's last key
+      if (keys.end < tile_.end) excluded_ = true;  // a pair may reach past the panel's last key
       TilePlace place = place_of(p, keys);
       const Visibility visibility = look(p, place);
       if (visibility == Visibility::none) continue;
-      if (k.data == nullptr) pack_tile(tile, k, v);
-      const std::int64_t skipped = keys.begin - tile.begin;
+      if (k.data == nullptr) pack_tile(k, v);
+      const std::int64_t skipped = keys.begin - tile_.begin;
       run_panel(p, place, visibility, k.from(skipped, 0), v.from(0, skipped / kernels_.step));
     }
   }
 
-  void pack_tile(const KeyRange& tile, Operand& k, Operand& v) {
+  void pack_tile(Operand& k, Operand& v) {
     const View<const T, 4>& keys = call_.tensors.k;
     const View<const T, 4>& values = call_.tensors.v;
-    k = kernels_.pack_keys({keys.address(b_, head_kv_, tile.begin), keys.stride(2), keys.stride(3),
-                            tile.size(), problem_.head_dim},
+    k = kernels_.pack_keys({keys.address(b_, head_kv_, tile_.begin), keys.stride(2), keys.stride(3),
+                            tile_.size(), problem_.head_dim},
                            s_.keys);
-    v = kernels_.pack_values({values.address(b_, head_kv_, tile.begin), values.stride(2),
-                              values.stride(3), tile.size(), problem_.head_dim_v},
+    v = kernels_.pack_values({values.address(b_, head_kv_, tile_.begin), values.stride(2),
+                              values.stride(3), tile_.size(), problem_.head_dim_v},
                              s_.values);
   }
 
@@ -185,9 +187,11 @@ class FusedBlock {
     tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
-    if (visibility == Visibility::all && !call_.changes_scores()) tile.top = s_.top;
+    Requests<Real> ahead = requests_after(p, place);
+    if (variant_.mask || variant_.bias) tile.ahead = &ahead;
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(p, place);
+    if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
     if (call_.changes_scores()) {
       change = change_of(p, place, far);
       tile.change = &change;
@@ -204,6 +208,20 @@ class FusedBlock {
     tile.first = !has_started(p);
     started_ |= std::uint64_t{1} << p;
     kernels_.accumulate(tile, panel);
+  }
+
+  /// What the panel after p reads of mask and bias, in this tile of keys or in the next one.
+  Requests<Real> requests_after(int p, const TilePlace& place) const {
+    const int panel = p + 1 < panels_ ? p + 1 : 0;
+    const std::int64_t begin = panel > 0 ? tile_.begin : tile_.end;
+    const std::int64_t end = std::min(begin + plan_.key_tile, keys_end_);
+    const auto rows = [&]<class M>(const View<const M, 4>& view, const M* const* row) {
+      if (!view || view.stride(3) != 1 || begin >= end) return RowRequests<M>();
+      return RowRequests<M>(row + panel * plan_.panel_rows,
+                            view.stride(2) == 0 ? 1 : rows_of(panel), begin, end);
+    };
+    return {rows(variant_.mask, s_.mask_row), rows(variant_.bias, s_.bias_row),
+            place.keys + problem_.head_dim_v};
   }
 
   /// Whether the output of a panel has been written.
@@ -330,6 +348,8 @@ class FusedBlock {
   std::int64_t first_row_ = 0;
   int rows_ = 0;
   int panels_ = 0;
+  KeyRange tile_{};            // of keys
+  std::int64_t keys_end_ = 0;  // of the item
   bool excluded_ = false;
   std::uint64_t started_ = 0;  // bits of panels
   KeyBand band_{0, 0, {}};

@@ -4,6 +4,7 @@
 
 #include "../../core/dropout.hpp"
 #include "../../core/dtype.hpp"
+#include "requests.hpp"
 
 /// @file
 /// What the fused path asks of a tile engine.
@@ -47,6 +48,16 @@ struct Rows {
   std::int64_t columns = 0;  ///< columns
 };
 
+/// What a product does beside multiplying.
+template <class Real>
+struct ProductOptions {
+  Old old = Old::dropped;           ///< what becomes of the old values
+  const Real* factor = nullptr;     ///< of each column, if they are rescaled
+  Real* top = nullptr;              ///< takes in each column's greatest element of A B, NaN passed
+                                    ///< over; null: not wanted
+  Requests<Real>* ahead = nullptr;  ///< asked for meanwhile; null: nothing
+};
+
 /// The running state of a panel of queries; every array has one column per lane.
 template <class Real>
 struct Panel {
@@ -86,12 +97,13 @@ struct Tile {
   Operand v;                                  ///< rows are elements of a value, steps are keys
   Real* scores = nullptr;                     ///< scratch, keys (up to a pair) x lanes
   void* probabilities = nullptr;              ///< scratch of engines that round them
-  Real* top = nullptr;                        ///< lanes: for the greatest scores, if those of the
-                                              ///< product are the final ones; null: they are not
+  Real* top = nullptr;                        ///< lanes: for the greatest scores, if those of
+                                              ///< `scores` are the final ones; null: they are not
   Real exponent_scale = 1;                    ///< log2(e), times the scale if none was applied yet
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
   const ScoreChange<Real>* change = nullptr;  ///< null: none
   const LaneDropout* dropout = nullptr;       ///< null: none
+  Requests<Real>* ahead = nullptr;            ///< of the next tile; null: nothing
   bool first = false;                         ///< the panel's output so far is not read
 };
 

@@ -27,13 +27,13 @@ Operand pack_value_rows(const KeyTile<Eigen::bfloat16>& tile, void* scratch) {
 
 /// In product.inl.
 template <class L>
-ATTEND_INLINE void store_sum(typename L::Real* to, typename L::Vector sum, Old old,
-                             const typename L::Real* factor, int column);
+ATTEND_INLINE void store_sum(typename L::Real* to, typename L::Vector sum,
+                             const ProductOptions<typename L::Real>& options, int column);
 
-/// As `product`, up to 32 rows and two vectors of C (width apart).
+/// As `product`, up to 32 rows and two sixteens of columns, from `first` on, of C (width apart).
 template <class L>
-void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, float* c,
-                int vectors, std::int64_t width, Old old, const float* factor, float* top) {
+void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, float* c, int first,
+                int vectors, std::int64_t width, const ProductOptions<float>& options) {
   const int low = rows < 16 ? rows : 16;
   const int high = rows - low;
   typename L::Tiles tiles(low, high);
@@ -58,10 +58,11 @@ void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, f
   for (int r = 0; r < rows; ++r) {
     for (int n = 0; n < vectors; ++n) {
       for (int lane = 0; lane < 16; lane += L::kLanes) {
-        const int column = n * 16 + lane;
+        const int column = first + n * 16 + lane;
         const typename L::Vector s = L::load(sum[r / 16][n] + r % 16 * 16 + lane);
-        if (top != nullptr) L::store(top + column, L::max(s, L::load(top + column)));
-        store_sum<L>(c + r * width + column, s, old, factor, column);
+        if (options.top != nullptr)
+          L::store(options.top + column, L::max(s, L::load(options.top + column)));
+        store_sum<L>(c + r * width + column, s, options, column);
       }
     }
   }
@@ -70,16 +71,15 @@ void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, f
 /// As `product`, on tiles.
 template <class L>
 void tile_product(const Operand& a, std::int64_t rows, const void* b, std::int64_t steps, float* c,
-                  int vectors, Old old, const float* factor, float* top) {
+                  int vectors, const ProductOptions<float>& options) {
   const std::int64_t width = vectors * L::kLanes;
   const int sixteens = static_cast<int>(width / 16);
   for (std::int64_t row = 0; row < rows; row += 32) {
     const int count = static_cast<int>(rows - row < 32 ? rows - row : 32);
     for (int n = 0; n < sixteens; n += 2) {
       tile_block<L>(a.from(row, 0), count, static_cast<const char*>(b) + n * 64, steps,
-                    c + row * width + n * 16, sixteens - n < 2 ? 1 : 2, width, old,
-                    old == Old::rescaled ? factor + n * 16 : nullptr,
-                    top != nullptr ? top + n * 16 : nullptr);
+                    c + row * width, n * 16, sixteens - n < 2 ? 1 : 2, width, options);
     }
+    if (options.ahead != nullptr) options.ahead->ask(count);
   }
 }

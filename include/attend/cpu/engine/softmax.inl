@@ -1,5 +1,37 @@
 // Included by each engine inside its namespace and its target.
 
+/// -infinity: the score of a key that is excluded.
+template <class L>
+ATTEND_INLINE typename L::Vector lowest() {
+  return L::set1(-std::numeric_limits<typename L::Real>::infinity());
+}
+
+/// One vector of scores becomes `s`, and `top` takes it in.
+template <class L>
+ATTEND_INLINE void put_score(typename L::Real* at, typename L::Vector s, typename L::Vector& top) {
+  L::store(at, s);
+  top = L::max(s, top);
+}
+
+/// The greatest scores of some lanes, where they are asked for.
+template <class L>
+ATTEND_INLINE void put_top(const Tile<typename L::Real>& tile, std::int64_t lane,
+                           typename L::Vector top) {
+  if (tile.top != nullptr) L::store(tile.top + lane, top);
+}
+
+/// Scores s become scale s.
+template <class L>
+void scale_scores(const Tile<typename L::Real>& tile, std::int64_t width) {
+  const typename L::Vector scale = L::set1(tile.change->scale);
+  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
+    typename L::Vector top = lowest<L>();
+    for (std::int64_t n = lane; n < tile.keys * width; n += width)
+      put_score<L>(tile.scores + n, L::multiply(L::load(tile.scores + n), scale), top);
+    put_top<L>(tile, lane, top);
+  }
+}
+
 /// Scores s become softcap tanh(scale s / softcap).
 template <class L>
 void cap_scores(const Tile<typename L::Real>& tile, std::int64_t width) {
@@ -8,34 +40,34 @@ void cap_scores(const Tile<typename L::Real>& tile, std::int64_t width) {
   constexpr auto kMost = std::numeric_limits<typename L::Real>::max();  // infinity times 0 is NaN
   const Vector inner =
       L::set1(std::clamp(tile.change->scale / tile.change->softcap, -kMost, kMost));
-  for (std::int64_t n = 0; n < tile.keys * width; n += L::kLanes) {
-    const Vector s = L::load(tile.scores + n);
-    L::store(tile.scores + n, L::multiply(cap, tanh<L>(L::multiply(s, inner))));
+  for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
+    Vector top = lowest<L>();
+    for (std::int64_t n = lane; n < tile.keys * width; n += width) {
+      const Vector s = L::load(tile.scores + n);
+      put_score<L>(tile.scores + n, L::multiply(cap, tanh<L>(L::multiply(s, inner))), top);
+    }
+    put_top<L>(tile, lane, top);
   }
 }
 
-/// One vector of scores s becomes scale s + bias; a bias of -inf is selected, whatever s is.
-template <class L>
-ATTEND_INLINE void add_bias(typename L::Real* at, typename L::Vector scale,
-                            typename L::Vector bias) {
-  const typename L::Vector lowest = L::set1(-std::numeric_limits<typename L::Real>::infinity());
-  const typename L::Vector sum = L::multiply_add(L::load(at), scale, bias);
-  L::store(at, L::select(L::equal(bias, lowest), bias, sum));
-}
-
-/// The same of the tile. The bias lies in rows of queries and is transposed block by block in
-/// registers.
+/// Scores s become scale s + bias; a bias of -inf is selected, whatever s is. The bias lies in rows
+/// of queries and is transposed block by block in registers.
 template <class L>
 void bias_scores(const Tile<typename L::Real>& tile, std::int64_t width, typename L::Vector scale) {
+  using Vector = typename L::Vector;
   for (int lane = 0; lane < width; lane += L::kLanes) {
+    Vector top = lowest<L>();
     for (std::int64_t key = 0; key < tile.keys; key += L::kLanes) {
-      typename L::Vector bias[L::kLanes];
+      Vector bias[L::kLanes];
       load_transposed<L>(tile.change->bias, lane, key, bias);
       typename L::Real* const at = tile.scores + key * width + lane;
       ATTEND_UNROLL for (int n = 0; n < L::kLanes; ++n) {
-        if (key + n < tile.keys) add_bias<L>(at + n * width, scale, bias[n]);
+        if (key + n == tile.keys) break;
+        const Vector sum = L::multiply_add(L::load(at + n * width), scale, bias[n]);
+        put_score<L>(at + n * width, L::select(L::equal(bias[n], lowest<L>()), bias[n], sum), top);
       }
     }
+    put_top<L>(tile, lane, top);
   }
 }
 
@@ -48,16 +80,21 @@ void alibi_scores(const Tile<typename L::Real>& tile, std::int64_t width,
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
     const Vector slope = L::load(tile.change->slopes + lane);
     const Vector position = L::load(tile.change->distance + lane);
+    Vector top = lowest<L>();
     for (std::int64_t key = 0; key < tile.keys; ++key) {
       Real* const at = tile.scores + key * width + lane;
       const Vector distance = L::subtract(position, L::set1(static_cast<Real>(key)));
-      L::store(at, L::subtract(L::multiply(L::load(at), scale),
-                               L::multiply(slope, L::absolute(distance))));
+      put_score<L>(
+          at,
+          L::subtract(L::multiply(L::load(at), scale), L::multiply(slope, L::absolute(distance))),
+          top);
     }
+    put_top<L>(tile, lane, top);
   }
 }
 
-/// The tile's scores after everything but masks; the scale goes with the first of the changes.
+/// The tile's scores after everything but masks, and the greatest ones; the scale goes with the
+/// first of the changes.
 template <class L>
 void change_scores(const Tile<typename L::Real>& tile, int vectors) {
   const ScoreChange<typename L::Real>& change = *tile.change;
@@ -68,8 +105,7 @@ void change_scores(const Tile<typename L::Real>& tile, int vectors) {
   if (change.bias.row != nullptr) bias_scores<L>(tile, width, scale), scale = one;
   if (change.slopes != nullptr) return alibi_scores<L>(tile, width, scale);
   if (change.softcap > 0 || change.bias.row != nullptr) return;
-  for (std::int64_t n = 0; n < tile.keys * width; n += L::kLanes)
-    L::store(tile.scores + n, L::multiply(L::load(tile.scores + n), scale));
+  scale_scores<L>(tile, width);
 }
 
 /// The greatest score of each lane and `start`; NaN scores are passed over (they come back as NaN
@@ -93,10 +129,7 @@ ATTEND_INLINE typename L::Vector column_max(const typename L::Real* scores, std:
 template <class L>
 ATTEND_INLINE void exclude(typename L::Real* at, typename L::Words words, int n,
                            typename L::Vector& top) {
-  const typename L::Vector lowest = L::set1(-std::numeric_limits<typename L::Real>::infinity());
-  const typename L::Vector s = L::select(L::test_bit(words, n), L::load(at), lowest);
-  L::store(at, s);
-  top = L::max(s, top);
+  put_score<L>(at, L::select(L::test_bit(words, n), L::load(at), lowest<L>()), top);
 }
 
 /// The greatest allowed score of each lane and `start`; excluded ones become -inf.
@@ -177,9 +210,8 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
                          : tile.allowed == nullptr
                              ? column_max<L>(scores, tile.keys, width, old_max)
                              : column_max_of_allowed<L>(tile, lane, width, old_max);
-  const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
   // Where nothing is allowed yet the maximum is -inf, and -inf - -inf would be NaN.
-  const Vector base = L::select(L::equal(new_max, lowest), L::zero(), new_max);
+  const Vector base = L::select(L::equal(new_max, lowest<L>()), L::zero(), new_max);
   const Vector factor = exp2<L>(L::multiply(L::subtract(old_max, base), scale));
 
   // Where nothing comes between, probabilities go straight to the pairs.

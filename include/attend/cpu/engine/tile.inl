@@ -1,33 +1,15 @@
 // Included by each engine inside its namespace and its target: the operations of `Kernels<T>` over
 // a layer L of instructions.
 
-/// Asks for share `part` of `parts` of the rows, to be read soon.
-template <class T>
-ATTEND_INLINE void prefetch_rows(const Rows<T>& rows, std::int64_t part, std::int64_t parts) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);
-  if (rows.stride != 1) return;
-  const std::int64_t end = rows.count * (part + 1) / parts;
-  for (std::int64_t r = rows.count * part / parts; r < end; ++r)
-    for (std::int64_t c = 0; c < rows.columns; c += kLine) __builtin_prefetch(rows.row[r] + c);
-}
-
-/// In chunks of keys where there is a bias, a share of which is on its way during each of them: it
-/// is too large for any cache.
 template <class L>
 void scores(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel) {
-  const std::int64_t steps = padded_steps<L>(panel.depth);
-  const bool biased = tile.change != nullptr && tile.change->bias.row != nullptr;
+  using Real = typename L::Real;
+  const bool final = tile.change == nullptr;
   if (tile.top != nullptr)
-    std::fill_n(tile.top, panel.vectors * L::kLanes,
-                -std::numeric_limits<typename L::Real>::infinity());
-  const std::int64_t chunk = !biased ? tile.keys : L::kStepsAtOnce > 1 ? 32 : 8;
-  for (std::int64_t key = 0; key < tile.keys; key += chunk) {
-    if (biased) prefetch_rows(tile.change->bias, key / chunk, (tile.keys + chunk - 1) / chunk);
-    product<L>(tile.k.from(key, 0), key + chunk < tile.keys ? chunk : tile.keys - key,
-               panel.queries, steps, tile.scores + key * panel.vectors * L::kLanes, panel.vectors,
-               Old::dropped, nullptr, tile.top);
-  }
-  if (tile.change != nullptr) change_scores<L>(tile, panel.vectors);
+    std::fill_n(tile.top, panel.vectors * L::kLanes, -std::numeric_limits<Real>::infinity());
+  product<L>(tile.k, tile.keys, panel.queries, padded_steps<L>(panel.depth), tile.scores,
+             panel.vectors, {.top = final ? tile.top : nullptr, .ahead = tile.ahead});
+  if (!final) change_scores<L>(tile, panel.vectors);
 }
 
 template <class L>
@@ -38,7 +20,8 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
   if constexpr (L::kStepsAtOnce > 1) pad_probabilities<L>(tile, panel.vectors * L::kLanes);
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,
-             panel.out, panel.vectors, tile.first ? Old::dropped : Old::rescaled, rescale);
+             panel.out, panel.vectors,
+             {tile.first ? Old::dropped : Old::rescaled, rescale, nullptr, tile.ahead});
 }
 
 /// The first `count` lanes to elements `stride` apart.

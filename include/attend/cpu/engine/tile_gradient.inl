@@ -211,7 +211,7 @@ void add_rows(const GradientTile<typename L::Real>& tile,
                      sizeof(Real)};
   for (std::int64_t block = 0; block < columns.blocks; ++block)
     product<L>(left, tile.keys, rows + block * width * columns.width, padded_steps<L>(panel.rows),
-               to + block * tile.rows * columns.width, columns.vectors, Old::kept);
+               to + block * tile.rows * columns.width, columns.vectors, {Old::kept});
 }
 
 template <class L>
@@ -227,7 +227,7 @@ void accumulate_gradients(const GradientTile<typename L::Real>& tile,
   add_rows<L>(tile, panel, tile.scores, panel.grad_rows, columns_v, tile.dv);
   add_rows<L>(tile, panel, tile.gradients, panel.query_rows, columns, tile.dk);
   product<L>(tile.k_columns, panel.depth, L::kStep == 2 ? tile.gradient_pairs : tile.gradients,
-             padded_steps<L>(tile.keys), panel.dq, panel.vectors, Old::kept);
+             padded_steps<L>(tile.keys), panel.dq, panel.vectors, {Old::kept});
 }
 
 /// See `GradientKernels`.
