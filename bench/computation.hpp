@@ -16,12 +16,12 @@ class Computation {
  public:
   virtual ~Computation() = default;
 
-  /// One call, by a path or by the library's own choice, into the row's output (backward:
-  /// gradients).
+  /// One call, by a path or by the library's own choice, into the row's output (with a backward
+  /// pass: gradients).
   /// @returns the path that ran.
   virtual attend::Path run(std::optional<attend::Path> path) = 0;
 
-  /// The latest output, in memory order; backward: dq, dk and dv, one after the other.
+  /// The latest output, in memory order; with a backward pass: dq, dk and dv, one after the other.
   virtual std::vector<float> output() const = 0;
 };
 

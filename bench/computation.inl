@@ -35,13 +35,14 @@ class TypedComputation final : public Computation {
     const attend::Problem& p = row_.problem;
     out_.resize(static_cast<std::size_t>(p.batch * p.heads * p.len_q * p.head_dim_v));
     ask();
-    if (row_.pass == Pass::backward) prepare_backward();
+    if (row_.pass != Pass::forward) prepare_backward();
   }
 
   attend::Path run(std::optional<attend::Path> path) override {
     call_.path = path;
     if (row_.pass == Pass::forward)
       return attention_.forward_into(queries(out_), queries(q_), keys(k_), keys(v_), call_).path;
+    if (row_.pass == Pass::training) save();
     return attention_
         .backward_into({.dq = queries(dq_), .dk = keys(dk_), .dv = keys(dv_)}, queries(grad_out_),
                        {saved_, queries(out_), lse_}, queries(q_), keys(k_), keys(v_), call_)
@@ -80,10 +81,15 @@ class TypedComputation final : public Computation {
   void prepare_backward() {
     const attend::Problem& p = row_.problem;
     lse_.resize(p.batch, p.heads, p.len_q);
-    saved_ = attention_.forward_into(queries(out_), lse_, queries(q_), keys(k_), keys(v_), call_);
+    save();
     dq_.resize(q_.size());
     dk_.resize(k_.size());
     dv_.resize(v_.size());
+  }
+
+  // The forward pass, with what the backward pass needs of it.
+  void save() {
+    saved_ = attention_.forward_into(queries(out_), lse_, queries(q_), keys(k_), keys(v_), call_);
   }
 
   void ask() {

@@ -108,7 +108,7 @@ Inputs make_inputs(const Row& row) {
   inputs.q = numbers.buffer(count.q);
   inputs.k = numbers.buffer(count.k);
   inputs.v = numbers.buffer(count.v);
-  if (row.pass == Pass::backward) inputs.grad_out = numbers.buffer(count.out);
+  if (row.pass != Pass::forward) inputs.grad_out = numbers.buffer(count.out);
   if (row.extra == Extra::bias) inputs.bias = numbers.buffer(count.scores);
   if (row.extra == Extra::alibi || row.extra == Extra::sink) {
     inputs.per_head.assign(static_cast<std::size_t>(p.heads), 0.125f);
@@ -136,7 +136,7 @@ Inputs read_inputs(const Row& row, const std::string& folder) {
   inputs.q = floats_of("q", count.q);
   inputs.k = floats_of("k", count.k);
   inputs.v = floats_of("v", count.v);
-  if (row.pass == Pass::backward) inputs.grad_out = floats_of("grad_out", count.out);
+  if (row.pass != Pass::forward) inputs.grad_out = floats_of("grad_out", count.out);
   if (row.extra == Extra::bias) inputs.bias = floats_of("bias", count.scores);
   if (row.mask != Mask::none) {
     inputs.mask = std::make_unique<bool[]>(static_cast<std::size_t>(count.mask));

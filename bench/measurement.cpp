@@ -55,7 +55,9 @@ void Laboratory::enter(const Row& row) {
   } else {
     const std::int64_t dims = row.problem.head_dim + row.problem.head_dim_v;
     work_ = 2 * useful_pairs(row, inputs) * static_cast<double>(dims);
-    if (row.pass == Pass::backward) work_ *= 2.5;  // five products for two, as everyone counts
+    // Two products forward, five backward, as everyone counts.
+    if (row.pass == Pass::backward) work_ *= 2.5;
+    if (row.pass == Pass::training) work_ *= 3.5;
     peak_ = best_peak(peaks_, row.problem.dtype).flops;
   }
   computation_ = make_computation(row, std::move(inputs));

@@ -24,8 +24,12 @@ enum class Mask {
 /// What else a call asks for.
 enum class Extra { none, bias, alibi, window, softcap, sink, dropout };
 
-/// What is computed: the output, or the gradients by q, k and v from a saved output.
-enum class Pass { forward, backward };
+/// What is computed.
+enum class Pass {
+  forward,   ///< the output
+  backward,  ///< the gradients by q, k and v, from a saved output
+  training,  ///< the output and then the gradients
+};
 
 /// One problem on one input.
 struct Row {

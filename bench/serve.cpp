@@ -66,8 +66,10 @@ class Servant {
     computation_.reset();
     Row row;
     attend::Problem& p = row.problem;
-    const auto pass = next<std::string>(words, "forward or backward");
-    row.pass = pass == "backward" ? Pass::backward : Pass::forward;
+    const auto pass = next<std::string>(words, "forward, backward or training");
+    row.pass = pass == "forward"    ? Pass::forward
+               : pass == "backward" ? Pass::backward
+                                    : Pass::training;
     p.dtype = dtype_of(next<std::string>(words, "an element type"));
     for (std::int64_t* size : {&p.batch, &p.heads, &p.heads_kv, &p.len_q, &p.len_k, &p.head_dim})
       *size = next<std::int64_t>(words, "a size");

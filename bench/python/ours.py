@@ -33,8 +33,8 @@ class Servant:
             if tensor is not None:
                 tensor = tensor.to(torch.uint8 if name == "mask" else torch.float32)
                 tensor.contiguous().numpy().tofile(f"{self.folder}/{name}")
-        self.ask("row", "backward" if row.backward else "forward", row.dtype, row.batch, row.heads, row.heads_kv, row.len_q, row.len_k, row.head_dim,
-                 int(row.causal), row.mask, int(row.bias), self.folder)
+        self.ask("row", row.computes, row.dtype, row.batch, row.heads, row.heads_kv, row.len_q, row.len_k,
+                 row.head_dim, int(row.causal), row.mask, int(row.bias), self.folder)
 
     def close(self):
         self.process.stdin.close()
@@ -57,9 +57,9 @@ class Ours:
         self.servant.ask("out", f"{self.servant.folder}/out")
         row = self.row
         queries = row.batch * row.heads * row.len_q * row.head_dim
-        keys = 2 * row.batch * row.heads_kv * row.len_k * row.head_dim if row.backward else 0
+        keys = 2 * row.batch * row.heads_kv * row.len_k * row.head_dim if row.gradients else 0
         out = torch.from_file(f"{self.servant.folder}/out", size=queries + keys).clone()
-        return out if row.backward else out.view(row.batch, row.heads, row.len_q, row.head_dim)
+        return out if row.gradients else out.view(row.batch, row.heads, row.len_q, row.head_dim)
 
     def times(self, calls):
         self.select()

@@ -113,7 +113,7 @@ def group_query_attention(row, inputs, threads):
 
 
 def peers(row, inputs, threads):
-    if row.dtype == "bf16" or row.backward:
+    if row.dtype == "bf16" or row.gradients:
         return []  # no operator of its CPU provider takes bf16
     return [lambda make=make: make(row, inputs, threads)
             for make in (attention, multi_head_attention, group_query_attention)]

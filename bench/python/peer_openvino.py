@@ -60,6 +60,6 @@ class OpenVino(Peer):
 
 
 def peers(row, inputs, threads):
-    if row.backward:
+    if row.gradients:
         return []
     return [lambda: OpenVino(row, inputs, threads)]

@@ -55,8 +55,17 @@ class TorchBackward(Torch):
         return Peer.times(self, calls)
 
 
+class TorchTraining(TorchBackward):
+    """The forward pass, and autograd from its output."""
+
+    def run(self):
+        with sdpa_kernel(self.backend):
+            self.saved = torch.nn.functional.scaled_dot_product_attention(*self.leaves, **self.arguments)
+        return super().run()
+
+
 def peers(row, inputs, threads):
-    kind = TorchBackward if row.backward else Torch
+    kind = {"forward": Torch, "backward": TorchBackward, "training": TorchTraining}[row.computes]
     return [lambda name=name: kind(row, inputs, threads, name) for name in BACKENDS]
 
 

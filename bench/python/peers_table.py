@@ -10,9 +10,9 @@ def fastest(result, prefix, key="median"):
 
 
 def ratio(result, key, against="best"):
-    """Times the speed of the fastest peer."""
-    peers = [fastest(result, prefix, key)[0] for prefix in COLUMNS[1:] if against in ("best", prefix)]
-    peers = [seconds for seconds in peers if seconds]
+    """Times the speed of the fastest peer, or of the fastest whose name begins with `against`."""
+    peers = [value[key] for name, value in result["times"].items()
+             if not name.startswith(COLUMNS[0]) and name.startswith("" if against == "best" else against)]
     return min(peers) / result["times"]["attend"][key] if peers else None
 
 

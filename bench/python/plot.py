@@ -10,13 +10,8 @@ import pathlib
 import statistics
 import sys
 
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams.update({"svg.hashsalt": "attend", "svg.fonttype": "none", "font.size": 8})
-import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
-
-import machine  # noqa: E402
+import figure
+import machine
 
 COLOURS = {"math": "#9aa7b5", "fused": "#1f6fb4"}
 TITLES = {
@@ -65,38 +60,18 @@ def draw_panel(axes, key, rows, rates, peaks):
             axes.text(rates[row]["fused"] / 1e9, y + 0.2, f" {rates[row]['fused'] / rates[row]['math']:.1f}x",
                       va="center", fontsize=6, color="#333333")
     peak.set_label("machine's peak")
-    axes.set_yticks(list(heights), [row.removeprefix(key + "/").replace("/", " ") for row in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_title(TITLES.get(key, key), loc="left", fontsize=9, fontweight="bold")
-    axes.set_xlabel(unit)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    figure.dress(axes, TITLES.get(key, key), unit, [row.removeprefix(key + "/").replace("/", " ") for row in rows])
 
 
 def draw(rates, peaks, context, path):
     groups = panels(rates)
-    keys = list(groups)
-    columns = min(3, len(keys))
-    shelves = [[] for _ in range(columns)]  # each panel goes where least is yet
-    for key in keys:
-        min(shelves, key=lambda shelf: sum(len(groups[k]) + 5 for k in shelf)).append(key)
-    tallest = max(sum(len(groups[k]) + 5 for k in shelf) for shelf in shelves)
-    figure = plt.figure(figsize=(4.6 * columns, 0.17 * tallest + 0.9), layout="constrained")
-    figure.suptitle(f"Paths of attend on {context.get('processor', '?')}, {context.get('threads', '?')} threads "
-                    "(fused over math beside the bars)", x=0.01, ha="left")
-    for shelf, part in zip(shelves, figure.subfigures(1, columns, squeeze=False)[0]):
-        spare = tallest - sum(len(groups[k]) + 5 for k in shelf)
-        ratios = [len(groups[k]) + 5 for k in shelf] + ([spare] if spare > 0 else [])
-        axes = part.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
-        for key, one in zip(shelf, axes):
-            draw_panel(one, key, groups[key], rates, peaks)
-        for empty in axes[len(shelf):]:
-            empty.set_axis_off()
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncols=3, frameon=False)
-    figure.savefig(path, metadata={"Date": None})
+    shelves = [[] for _ in range(min(3, len(groups)))]
+    for key, rows in groups.items():  # each panel goes where least is yet
+        min(shelves, key=lambda shelf: sum(height for _, height in shelf)).append((key, len(rows) + 5))
+    title = (f"Paths of attend on {context.get('processor', '?')}, {context.get('threads', '?')} threads "
+             "(fused over math beside the bars)")
+    figure.draw(path, title, shelves, lambda axes, key: draw_panel(axes, key, groups[key], rates, peaks),
+                row_height=0.17, column_width=4.6, legend="upper right")
 
 
 def main():

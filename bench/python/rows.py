@@ -7,6 +7,7 @@ import numpy
 import torch
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "tests" / "data" / "minilm"
+PRODUCTS = {"forward": 2, "backward": 5, "training": 7}  # as everyone counts
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -23,11 +24,15 @@ class Row:
     causal: bool = False
     mask: str = "none"  # padding: (b j); full: (1 1 i j)
     bias: bool = False
-    backward: bool = False  # gradients by q, k and v from a saved output
+    computes: str = "forward"  # backward: gradients by q, k and v from a saved output; training: both passes
     recorded: str = ""
     ratio: float = 0  # goal: times the best peer's speed
     against: str = "best"  # which peers the goal speaks of
     peak: float = 0  # goal: share of the machine's peak
+
+    @property
+    def gradients(self):
+        return self.computes != "forward"
 
     @property
     def decoding(self):
@@ -82,7 +87,13 @@ def all_rows():
         for heads, len, dim in ((8, 1024, 64), (4, 2048, 128)):
             for causal in (False, True):
                 rows.append(square(f"backward {dtype} {heads}x{len}x{dim}{' causal' if causal else ''}", dtype, 1, heads,
-                                   len, dim, causal=causal, backward=True, ratio=2, against="torch"))
+                                   len, dim, causal=causal, computes="backward", ratio=2, against="torch"))
+    for heads, len, dim in ((8, 1024, 64), (4, 2048, 128)):
+        rows.append(square(f"backward f16 {heads}x{len}x{dim}", "f16", 1, heads, len, dim, computes="backward", ratio=10,
+                           against="torch flash"))
+    for name, len_q, len_k in (("read 256<-1024", 256, 1024), ("self 256", 256, 256), ("write 1024<-256", 1024, 256)):
+        rows.append(Row(f"training RIN {name}", "f32", 2, 8, 8, len_q, len_k, 32, computes="training", ratio=2,
+                        against="torch"))
     return rows
 
 
@@ -108,7 +119,7 @@ class Inputs:
         if row.bias:
             self.bias = torch.randn(1, row.heads, row.len_q, row.len_k)
         self.q, self.k, self.v = (x.to(DTYPES[row.dtype]).contiguous() for x in (self.q, self.k, self.v))
-        if row.backward:
+        if row.gradients:
             self.grad_out = torch.randn(self.q.shape).to(self.q.dtype)
 
     @property
@@ -132,7 +143,7 @@ class Inputs:
         row = self.row
         if row.decoding:
             return 2 * (self.q.numel() + self.k.numel()) * self.q.element_size()
-        return 4 * self.pairs() * row.head_dim * (2.5 if row.backward else 1)
+        return 4 * self.pairs() * row.head_dim * PRODUCTS[row.computes] / 2
 
     def exact(self):
         """In float64: the output (b h i d), or dq, dk and dv one after the other, flat."""
@@ -145,12 +156,12 @@ class Inputs:
                 q, k, v = (x.double() for x in (self.q[b, h], self.k[b, h // group], self.v[b, h // group]))
                 p = torch.softmax((q @ k.T * scale + self.added(b, h)), -1)
                 out[b, h] = p @ v
-                if row.backward:
+                if row.gradients:
                     grad_out = self.grad_out[b, h].double()
                     ds = p * (grad_out @ v.T - (grad_out * out[b, h]).sum(-1, keepdim=True)) * scale
                     for part, head, value in zip(parts, (h, h // group, h // group), (ds @ k, ds.T @ q, p.T @ grad_out)):
                         part[b, head] += value
-        return torch.cat([part.flatten() for part in parts]) if row.backward else out
+        return torch.cat([part.flatten() for part in parts]) if row.gradients else out
 
     def added(self, b, h):
         """What is added to one head's scores: bias, and -inf where a key is excluded."""
