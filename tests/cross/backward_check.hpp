@@ -125,41 +125,52 @@ class GradientReference {
     // roundings as it is large, of terms <grad_out, v> that may cancel; so may what sums of many
     // products leave, which are rounded in an order of their own.
     const double logits = 1 + std::min(support::greatest_size(forward.lse), 100.);
-    const double terms =
-        support::greatest_size(incoming.out) * support::greatest_size(p.v) *
-        std::max(1., static_cast<double>(width) / 64) *
-        std::max({1., support::greatest_size(p.q), support::greatest_size(p.k)}) *
+    const double of_weights = support::greatest_size(incoming.out) * support::greatest_size(p.v) *
+                              std::max(1., static_cast<double>(width) / 64) /
+                              (p.dropout < 1 ? 1 - p.dropout : 1);
+    const double of_products =
+        of_weights * std::max({1., support::greatest_size(p.q), support::greatest_size(p.k)}) *
         std::abs(p.scale ? *p.scale : 1 / std::sqrt(static_cast<double>(p.head_dim)));
     const double roundings = 4 * logits * double{std::numeric_limits<Real>::epsilon()};
     const auto allow = [&](const std::vector<double>& x, const std::vector<double>& of_plain) {
       return support::allowance<T>(x, of_plain, 3) +
-             roundings * (terms + support::greatest_size(x));
+             roundings * (of_products + support::greatest_size(x));
     };
     const auto allow_real = [&](const std::vector<double>& x, const std::vector<double>& of_sums) {
       return support::allowance<Real>(x, of_sums, 3) +
-             roundings * (terms + support::greatest_size(x));
+             roundings * (of_weights + support::greatest_size(x));
     };
     allowed_ = {allow(exact_.dq, plain.dq), allow(exact_.dk, plain.dk), allow(exact_.dv, plain.dv),
                 allow_real(exact_.dbias, sums.dbias), allow_real(exact_.dsink, sums.dsink)};
   }
 
-  /// Whether an answer is right.
-  void check(const GradientAnswer& answer) const {
-    compare(answer, exact_, 1);
-    EXPECT_TRUE(answer.surroundings_untouched);
+  /// What is wrong with an answer, or nothing; `times`: the error that is allowed.
+  std::string faults(const GradientAnswer& answer, double times = 1) const {
+    const std::string found = differences(answer, exact_, times);
+    return answer.surroundings_untouched ? found : found + "wrote outside its output\n";
   }
 
-  /// Whether two answers agree. Two errors meet: less than both at their most.
-  void check(const GradientAnswer& a, const GradientAnswer& b) const { compare(a, b, 1.5); }
+  /// Where two answers do not agree. Two errors meet: less than both at their most.
+  std::string faults(const GradientAnswer& a, const GradientAnswer& b) const {
+    return differences(a, b, 1.5);
+  }
 
  private:
   template <class Expected>
-  void compare(const GradientAnswer& answer, const Expected& expected, double times) const {
-    EXPECT_TRUE(support::within(answer.dq, expected.dq, times * allowed_[0])) << "dq";
-    EXPECT_TRUE(support::within(answer.dk, expected.dk, times * allowed_[1])) << "dk";
-    EXPECT_TRUE(support::within(answer.dv, expected.dv, times * allowed_[2])) << "dv";
-    EXPECT_TRUE(support::within(answer.dbias, expected.dbias, times * allowed_[3])) << "dbias";
-    EXPECT_TRUE(support::within(answer.dsink, expected.dsink, times * allowed_[4])) << "dsink";
+  std::string differences(const GradientAnswer& answer, const Expected& expected,
+                          double times) const {
+    std::string found;
+    std::size_t n = 0;
+    const auto compare = [&](const char* name, const auto& result, const auto& of_expected) {
+      const auto right = support::within(result, of_expected, times * allowed_[n++]);
+      if (!right) found += std::string(name) + ": " + right.message() + "\n";
+    };
+    compare("dq", answer.dq, expected.dq);
+    compare("dk", answer.dk, expected.dk);
+    compare("dv", answer.dv, expected.dv);
+    compare("dbias", answer.dbias, expected.dbias);
+    compare("dsink", answer.dsink, expected.dsink);
+    return found;
   }
 
   oracle::Gradients exact_;
@@ -183,7 +194,7 @@ void check_backward(const support::Case& c) {
   const auto check_path = [&](const char* name, auto&& path) {
     SCOPED_TRACE(name);
     const GradientAnswer answer = run_backward(sample, incoming, p, c.layout, 1, path);
-    reference.check(answer);
+    EXPECT_EQ(reference.faults(answer), "");
     SCOPED_TRACE("three threads");
     expect_identical(answer, run_backward(sample, incoming, p, c.layout, 3, path));
   };
@@ -194,7 +205,7 @@ void check_backward(const support::Case& c) {
   for (const attend::cpu::Engine engine : engines_of<T>()) {
     SCOPED_TRACE(attend::cpu::name(engine));
     const attend::cpu::EngineOverride scope(engine);
-    reference.check(run_backward(sample, incoming, p, c.layout, 1, fused));
+    EXPECT_EQ(reference.faults(run_backward(sample, incoming, p, c.layout, 1, fused)), "");
   }
 }
 

@@ -1,4 +1,5 @@
-// Bytes to a case: shape, strides, variant and element type; every host path against the oracle.
+// Bytes to a case: shape, strides, variant and element type; every host path, forward or backward,
+// against the oracle.
 // Under libFuzzer (`-fsanitize=fuzzer`) it is a fuzz target; defined with ATTEND_FUZZ_COUNT it is a
 // plain program that runs random cases: `attend_fuzz COUNT [SEED]`.
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <sstream>
 #include <string>
 
+#include "cross/backward_check.hpp"
 #include "cross/host_paths.hpp"
 #include "support/case.hpp"
 #include "support/reference.hpp"
@@ -96,8 +98,14 @@ std::string describe(const Case& c) {
 // not the last bits.
 constexpr double kSlack = 4;
 
+[[noreturn]] void fail(const std::string& path, const char* type, const Case& c,
+                       const std::string& faults) {
+  std::fprintf(stderr, "%s, %s: %s\n%s\n", path.c_str(), type, describe(c).c_str(), faults.c_str());
+  std::abort();
+}
+
 template <class T>
-void check(const Case& c, const char* type) {
+void check_forward(const Case& c, const char* type) {
   const oracle::Problem problem = support::problem<T>(c);
   const support::Sample<T> sample(problem, c.layout);
   const support::Reference<T> reference(problem, SIZE_MAX);
@@ -106,11 +114,34 @@ void check(const Case& c, const char* type) {
     const auto out = support::within(answer.out, reference.out, kSlack * reference.allowed_out);
     const auto lse = support::within(answer.lse, reference.lse, kSlack * reference.allowed_lse);
     if (out && lse && answer.surroundings_untouched) continue;
-    std::fprintf(stderr, "%s, %s: %s\nout: %s\nlse: %s\n%s\n", path.name.c_str(), type,
-                 describe(c).c_str(), out.message(), lse.message(),
-                 answer.surroundings_untouched ? "" : "wrote outside its output");
-    std::abort();
+    fail(path.name, type, c,
+         std::string("out: ") + out.message() + "\nlse: " + lse.message() + "\n" +
+             (answer.surroundings_untouched ? "" : "wrote outside its output"));
   }
+}
+
+template <class T>
+void check_backward(const Case& c, const char* type) {
+  const oracle::Problem problem = support::problem<T>(c);
+  const support::Sample<T> sample(problem, c.layout);
+  const cross::IncomingGradients<T> incoming(problem, c.seed + 1);
+  const cross::GradientReference<T> reference(problem, incoming);
+  const auto check_path = [&](const std::string& name, auto&& path) {
+    const std::string faults =
+        reference.faults(cross::run_backward(sample, incoming, problem, c.layout, 1, path), kSlack);
+    if (!faults.empty()) fail("backward, " + name, type, c, faults);
+  };
+  check_path("math", [](auto&&... call) { attend::cpu::math_backward<T>(call...); });
+  for (const attend::cpu::Engine engine : cross::engines_of<T>()) {
+    const attend::cpu::EngineOverride scope(engine);
+    check_path(std::string("fused, ") + name(engine),
+               [](auto&&... call) { attend::cpu::fused_backward<T>(call...); });
+  }
+}
+
+template <class T>
+void check(const Case& c, const char* type, bool backward) {
+  backward ? check_backward<T>(c, type) : check_forward<T>(c, type);
 }
 
 }  // namespace
@@ -119,12 +150,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const int once = (attend::set_threads(1), 0);
   (void)once;
   Bytes bytes(data, size);
-  const int type = bytes.below(4);
+  const int choice = bytes.below(8), type = choice % 4;
+  const bool backward = choice >= 4;
   const Case c = decode(bytes);
-  if (type == 0) check<float>(c, "f32");
-  if (type == 1) check<double>(c, "f64");
-  if (type == 2) check<Eigen::half>(c, "f16");
-  if (type == 3) check<Eigen::bfloat16>(c, "bf16");
+  if (type == 0) check<float>(c, "f32", backward);
+  if (type == 1) check<double>(c, "f64", backward);
+  if (type == 2) check<Eigen::half>(c, "f16", backward);
+  if (type == 3) check<Eigen::bfloat16>(c, "bf16", backward);
   return 0;
 }
 
