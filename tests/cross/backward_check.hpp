@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <attend/cpu/instances.hpp>
 #include <cmath>
 #include <limits>
@@ -142,6 +144,11 @@ class GradientReference {
     };
     allowed_ = {allow(exact_.dq, plain.dq), allow(exact_.dk, plain.dk), allow(exact_.dv, plain.dv),
                 allow_real(exact_.dbias, sums.dbias), allow_real(exact_.dsink, sums.dsink)};
+  }
+
+  /// Whether the textbook computation, in the same type, is a yardstick: it may overflow.
+  bool serves() const {
+    return std::all_of(allowed_.begin(), allowed_.end(), [](double x) { return std::isfinite(x); });
   }
 
   /// What is wrong with an answer, or nothing; `times`: the error that is allowed.

@@ -52,8 +52,9 @@ Case decode(Bytes& bytes) {
   c.len_k = bytes.from(0, bytes.pick(4, 20, 80, 300));
   c.head_dim = bytes.from(1, bytes.pick(8, 40));
   c.head_dim_v = bytes.from(0, bytes.pick(0, 40));  // 0: as head_dim
-  c.scale = bytes.pick(0., 0.5, -1., 1e-3, 3.);
+  c.scale = bytes.pick(0., 0.5, -1., 1e-3, 3., 40., 400.);
   c.softcap = bytes.pick(0., 0., 0.5, 20.);
+  if (c.scale > 3 && c.softcap < 20) c.softcap = 0;  // a step: roundings would decide its side
   c.bias = static_cast<support::Bias>(bytes.below(support::kBiases));
   c.alibi = bytes.pick(support::Alibi::none, support::Alibi::per_head,
                        support::Alibi::per_batch_and_head);
@@ -126,6 +127,7 @@ void check_backward(const Case& c, const char* type) {
   const support::Sample<T> sample(problem, c.layout);
   const cross::IncomingGradients<T> incoming(problem, c.seed + 1);
   const cross::GradientReference<T> reference(problem, incoming);
+  if (!reference.serves()) return;
   const auto check_path = [&](const std::string& name, auto&& path) {
     const std::string faults =
         reference.faults(cross::run_backward(sample, incoming, problem, c.layout, 1, path), kSlack);
