@@ -60,6 +60,9 @@ void expect_same(const Call& with, const Call& without, const Mods&... mods) {
 TEST(Functors, SoftcapAsAFunction) {
   expect_same({}, {.softcap = 2},
               attend::score_mod([](auto s, Index) { return 2.f * tanh(s / 2.f); }));
+  expect_same({}, {.softcap = 2}, attend::score_mod([](auto s, Index) {
+                return 2.f * attend::elementary::tanh(s / 2.f);
+              }));
 }
 
 TEST(Functors, AlibiAsAFunction) {

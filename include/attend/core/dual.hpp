@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "config.hpp"
+#include "elementary.hpp"
 
 /// @file
 /// A number together with its slope, so that a function that is evaluated on it comes with its
@@ -117,10 +118,7 @@ struct Dual {
   ATTEND_HD friend Dual round(Dual a) { return {std::round(a.value), 0}; }
 
   /// Derivative: exp.
-  ATTEND_HD friend Dual exp(Dual a) {
-    const Real value = std::exp(a.value);
-    return {value, value * a.slope};
-  }
+  ATTEND_HD friend Dual exp(Dual a) { return elementary::exp(a); }
   /// Derivative: 2^x ln 2.
   ATTEND_HD friend Dual exp2(Dual a) {
     const Real value = std::exp2(a.value);
@@ -167,10 +165,7 @@ struct Dual {
   /// Derivative: sinh.
   ATTEND_HD friend Dual cosh(Dual a) { return {std::cosh(a.value), std::sinh(a.value) * a.slope}; }
   /// Derivative: 1 - tanh^2.
-  ATTEND_HD friend Dual tanh(Dual a) {
-    const Real value = std::tanh(a.value);
-    return {value, (1 - value * value) * a.slope};
-  }
+  ATTEND_HD friend Dual tanh(Dual a) { return elementary::tanh(a); }
   /// Derivative: 2 / sqrt(pi) exp(-x^2).
   ATTEND_HD friend Dual erf(Dual a) {
     constexpr Real kTwoOverRootPi = static_cast<Real>(1.12837916709551257);

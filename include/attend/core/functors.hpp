@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "elementary.hpp"
 #include "misfit.hpp"
 #include "problem.hpp"
 #include "variant.hpp"
@@ -106,7 +107,9 @@ struct MaskMod {
 
 /// Makes a score function part of a call. It sees the score after scale, softcap, bias and ALiBi,
 /// and is called for allowed keys only. Its derivative is taken by calling it on a `Dual`: write
-/// `tanh(s)`, not `std::tanh(s)`. Parameters can be trained where `HasParameters` holds.
+/// `tanh(s)`, not `std::tanh(s)`, or `attend::elementary::tanh(s)`, of which compilers make vectors
+/// (a `tanh` of floats is the C library's, number by number, and takes longer than all the rest).
+/// Parameters can be trained where `HasParameters` holds.
 ///
 ///     attend::score_mod([](auto score, attend::Index at) { return score - slope[at.h]; })
 template <class Function>
