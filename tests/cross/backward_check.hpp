@@ -127,9 +127,10 @@ class GradientReference {
     // roundings as it is large, of terms <grad_out, v> that may cancel; so may what sums of many
     // products leave, which are rounded in an order of their own.
     const double logits = 1 + std::min(support::greatest_size(forward.lse), 100.);
-    const double of_weights = support::greatest_size(incoming.out) * support::greatest_size(p.v) *
-                              std::max(1., static_cast<double>(width) / 64) /
-                              (p.dropout < 1 ? 1 - p.dropout : 1);
+    const double of_weights = support::greatest_size(incoming.lse) +
+                              support::greatest_size(incoming.out) * support::greatest_size(p.v) *
+                                  std::max(1., static_cast<double>(width) / 64) /
+                                  (p.dropout < 1 ? 1 - p.dropout : 1);
     const double of_products =
         of_weights * std::max({1., support::greatest_size(p.q), support::greatest_size(p.k)}) *
         std::abs(p.scale ? *p.scale : 1 / std::sqrt(static_cast<double>(p.head_dim)));

@@ -19,12 +19,12 @@ struct Dual;
 namespace elementary {
 
 #if !defined(__CUDA_ARCH__)
-/// x / ln 2 as an integer n, and e^(x - n ln 2), with an error below a unit in the last place; |x|
-/// is at most 2^21.
+/// e^x as 2^n times a factor, with an error below a unit in the last place; |x| is at most 2^21.
 struct ReducedExp {
-  std::int32_t n;
-  float factor;
+  std::int32_t n;  ///< x / ln 2, rounded
+  float factor;    ///< e^(x - n ln 2)
 
+  /// Of x.
   explicit ReducedExp(float x) {
     constexpr float kRounds = 12582912;  // 1.5 2^23: a sum with it has no room for fractions
     const float shifted = x * 1.44269504f + kRounds;
