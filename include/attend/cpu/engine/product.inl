@@ -60,7 +60,7 @@ ATTEND_INLINE void product_rows(const Operand& a, const char* b, std::int64_t st
 
 template <class L, int kVectors>
 void product_of_width(Operand a, std::int64_t rows, const char* b, std::int64_t steps,
-                      typename L::Real* c, const ProductOptions<typename L::Real>& options) {
+                      typename L::Real* c, ProductOptions<typename L::Real> options) {
   constexpr int kRows = L::block_rows(kVectors);
   std::int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
