@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "computation.hpp"
+#include "functions.hpp"
 
 namespace bench {
 namespace {
@@ -40,13 +41,18 @@ class TypedComputation final : public Computation {
 
   attend::Path run(std::optional<attend::Path> path) override {
     call_.path = path;
-    if (row_.pass == Pass::forward)
-      return attention_.forward_into(queries(out_), queries(q_), keys(k_), keys(v_), call_).path;
-    if (row_.pass == Pass::training) save();
-    return attention_
-        .backward_into({.dq = queries(dq_), .dk = keys(dk_), .dv = keys(dv_)}, queries(grad_out_),
-                       {saved_, queries(out_), lse_}, queries(q_), keys(k_), keys(v_), call_)
-        .path;
+    return with_functions<T>(row_, inputs_.per_head.data(), [&](const auto&... functions) {
+      if (row_.pass == Pass::forward)
+        return attention_
+            .forward_into(queries(out_), queries(q_), keys(k_), keys(v_), call_, functions...)
+            .path;
+      if (row_.pass == Pass::training) save();
+      return attention_
+          .backward_into({.dq = queries(dq_), .dk = keys(dk_), .dv = keys(dv_)}, queries(grad_out_),
+                         {saved_, queries(out_), lse_}, queries(q_), keys(k_), keys(v_), call_,
+                         functions...)
+          .path;
+    });
   }
 
   std::vector<float> output() const override {
@@ -89,13 +95,17 @@ class TypedComputation final : public Computation {
 
   // The forward pass, with what the backward pass needs of it.
   void save() {
-    saved_ = attention_.forward_into(queries(out_), lse_, queries(q_), keys(k_), keys(v_), call_);
+    saved_ = with_functions<T>(row_, inputs_.per_head.data(), [&](const auto&... functions) {
+      return attention_.forward_into(queries(out_), lse_, queries(q_), keys(k_), keys(v_), call_,
+                                     functions...);
+    });
   }
 
   void ask() {
     const attend::Problem& p = row_.problem;
     const bool* mask = inputs_.mask.get();
     const attend::View<const float, 1> per_head(inputs_.per_head.data(), {p.heads});
+    if (row_.functions) return;
     if (row_.causal) call_.causal = attend::Causal::bottom_right;
     if (row_.mask == Mask::padding)
       call_.mask = attend::View<const bool, 2>(mask, {p.batch, p.len_k});
@@ -115,7 +125,7 @@ class TypedComputation final : public Computation {
         call_.window = {.left = kWindowLeft, .right = 0};
         break;
       case Extra::softcap:
-        call_.softcap = 30;
+        call_.softcap = kSoftcap;
         break;
       case Extra::sink:
         call_.sink = per_head;

@@ -39,6 +39,7 @@ struct Row {
   bool causal = false;  ///< bottom right
   Mask mask = Mask::none;
   Extra extra = Extra::none;
+  bool functions = false;  ///< causal or the extra comes as a function of the user's
   Layout layout = Layout::heads_outer;
   std::string recorded = {};  ///< `tests/data/minilm/RECORDED.q.npy` and so on; empty: random input
 

@@ -122,6 +122,30 @@ std::vector<Row> asked() {
   return rows;
 }
 
+// What is built in beside functions of the user's that do the same.
+std::vector<Row> functions() {
+  struct Change {
+    const char* name;
+    bool causal;
+    Extra extra;
+  };
+  std::vector<Row> rows;
+  for (const Change& change :
+       {Change{"causal", true, Extra::none}, Change{"alibi", false, Extra::alibi},
+        Change{"softcap", false, Extra::softcap}})
+    for (const Pass pass : {Pass::forward, Pass::backward})
+      for (const bool functions : {false, true})
+        rows.push_back({.name = std::string("function/") + change.name +
+                                (pass == Pass::forward ? "/forward/" : "/backward/") +
+                                (functions ? "function" : "built_in"),
+                        .problem = square(8, 1024, 64, Dtype::f32),
+                        .pass = pass,
+                        .causal = change.causal,
+                        .extra = change.extra,
+                        .functions = functions});
+  return rows;
+}
+
 // Gradients by q, k and v.
 std::vector<Row> gradients() {
   std::vector<Row> rows;
@@ -141,7 +165,7 @@ std::vector<Row> gradients() {
 std::vector<Row> all_rows() {
   std::vector<Row> all;
   for (const auto& group :
-       {minilm(), recurrent_interface(), grid(), decoding(), asked(), gradients()})
+       {minilm(), recurrent_interface(), grid(), decoding(), asked(), functions(), gradients()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }

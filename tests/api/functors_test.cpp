@@ -2,9 +2,12 @@
 // forward and backward, on every path; functions with names; parameters that are trained.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <attend/attend.hpp>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <string>
 
 namespace {
 
@@ -94,6 +97,63 @@ TEST(Functors, ScoreAndMaskOverManyTiles) {
   const auto mask = attend::mask_mod([](Index at) { return at.j <= at.i + 200; });
   expect_same(Inputs(500, 700), {}, {.alibi = slopes, .causal = attend::Causal::bottom_right},
               score, mask);
+}
+
+// A function may read what only allowed pairs have.
+TEST(Functors, ScoresOfExcludedKeysAreNotAskedFor) {
+  constexpr std::int64_t kQueries = 83, kKeys = 300;  // parts of vectors and of tiles
+  const Inputs in(kQueries, kKeys);
+  attend::Tensor<bool, 4> mask(2, 1, kQueries, kKeys);
+  Tensor4 bias(1, 4, kQueries, kKeys);
+  bias.setRandom();
+  for (std::int64_t i = 0; i < kQueries; ++i) {
+    for (std::int64_t j = 0; j < kKeys; ++j) {
+      for (std::int64_t b = 0; b < 2; ++b) mask(b, 0, i, j) = j < 64 || (i * 7 + j * 5) % 11 != b;
+      if (j > 128 && (i + j) % 13 == 0)
+        for (std::int64_t h = 0; h < 4; ++h)
+          bias(0, h, i, j) = -std::numeric_limits<float>::infinity();
+    }
+  }
+  for (const bool masked : {false, true}) {
+    for (const bool biased : {false, true}) {
+      SCOPED_TRACE(std::string(masked ? "mask " : "") + (biased ? "bias" : ""));
+      Call call{.causal = attend::Causal::bottom_right};
+      if (masked) call.mask = mask;
+      if (biased) call.bias = bias;
+      std::atomic<int> wrong = 0;  // calls for what is excluded
+      const auto score = attend::score_mod([&](auto s, Index at) {
+        const bool allowed =
+            at.j <= at.i + kKeys - kQueries && (!masked || mask(at.b, 0, at.i, at.j)) &&
+            (!biased || bias(0, at.h, at.i, at.j) > -std::numeric_limits<float>::infinity());
+        if (!allowed) ++wrong;
+        return s;
+      });
+      expect_same(in, call, call, score);
+      EXPECT_EQ(wrong, 0);
+    }
+  }
+}
+
+// The slope is taken to the derivative of what changed the scores before, the scale with it.
+TEST(Functors, AfterEverythingBuiltIn) {
+  const Inputs in(83, 150);
+  Tensor4 bias(1, 4, 83, 150);
+  bias.setRandom();
+  attend::Tensor<float, 1> slopes(4);
+  slopes.setValues({0.5f, 0.25f, 0.125f, 0.0625f});
+  const auto twice = attend::score_mod([](auto s, Index) { return 2 * s; });
+  const auto half = attend::score_mod([](auto s, Index) { return s / 2; });
+  const Tensor4 doubled = bias * 2.f, halved = bias / 2.f;
+  const attend::Tensor<float, 1> steeper = slopes * 2.f;
+  for (const float scale : {-0.25f, 0.25f}) {
+    expect_same(in, {.scale = scale}, {.scale = 2 * scale}, twice);
+    expect_same(in, {.scale = scale, .bias = bias}, {.scale = 2 * scale, .bias = doubled}, twice);
+    expect_same(in, {.scale = scale, .alibi = slopes}, {.scale = 2 * scale, .alibi = steeper},
+                twice);
+    expect_same(in, {.scale = scale, .softcap = 2}, {.scale = scale / 2, .softcap = 1}, half);
+    expect_same(in, {.scale = scale, .softcap = 2, .bias = bias},
+                {.scale = scale / 2, .softcap = 1, .bias = halved}, half);
+  }
 }
 
 TEST(Functors, BothInEitherOrder) {

@@ -12,23 +12,82 @@
 
 namespace attend {
 
+/// A plain number, with which those here mix.
+template <class X>
+concept Constant = std::is_arithmetic_v<X>;
+
+/// The slope of a number that has none: nothing is computed.
+struct NoSlope {
+  /// None.
+  constexpr NoSlope() = default;
+  /// In place of a slope.
+  template <Constant X>
+  ATTEND_HD constexpr NoSlope(X) {}  // NOLINT(google-explicit-constructor)
+
+  /// None.
+  ATTEND_HD friend constexpr NoSlope operator-(NoSlope) { return {}; }
+  /// None.
+  ATTEND_HD friend constexpr NoSlope operator+(NoSlope, NoSlope) { return {}; }
+  /// None.
+  ATTEND_HD friend constexpr NoSlope operator-(NoSlope, NoSlope) { return {}; }
+  /// None.
+  template <Constant X>
+  ATTEND_HD friend constexpr NoSlope operator*(NoSlope, X) {
+    return {};
+  }
+  /// None.
+  template <Constant X>
+  ATTEND_HD friend constexpr NoSlope operator*(X, NoSlope) {
+    return {};
+  }
+  /// None.
+  template <Constant X>
+  ATTEND_HD friend constexpr NoSlope operator/(NoSlope, X) {
+    return {};
+  }
+  /// It never has one.
+  ATTEND_HD friend constexpr bool operator!=(NoSlope, int) { return false; }
+};
+
 /// `value + slope * epsilon` with `epsilon^2 = 0`. Mixes with plain numbers, whose slope is 0;
 /// comparisons look at the value. Functions as in cmath are found by argument-dependent lookup:
-/// write `tanh(s)`, not `std::tanh(s)`.
-template <class Real>
+/// write `tanh(s)`, not `std::tanh(s)`. Without a slope (`Score`) it also goes where a `Real` goes.
+template <class Real, class Slope = Real>
 struct Dual {
-  Real value = 0;  ///< of the expression
-  Real slope = 0;  ///< of the expression by the variable that started with slope 1
+  /// Whether there is no slope, and X is what is held instead.
+  template <class X>
+  static constexpr bool kIsValue = std::is_same_v<Slope, NoSlope>&& std::is_same_v<X, Real>;
+
+  Real value = 0;                            ///< of the expression
+  ATTEND_NO_UNIQUE_ADDRESS Slope slope = 0;  ///< of the expression by the variable that started
+                                             ///< with slope 1
 
   /// 0
   constexpr Dual() = default;
   /// A value and its slope.
-  ATTEND_HD constexpr Dual(Real of_value, Real of_slope) : value(of_value), slope(of_slope) {}
-  /// A constant.
-  template <class Number>
-  requires std::is_arithmetic_v<Number> ATTEND_HD constexpr Dual(
-      Number constant)  // NOLINT(google-explicit-constructor)
+  ATTEND_HD constexpr Dual(Real of_value, Slope of_slope) : value(of_value), slope(of_slope) {}
+  /// A constant. Explicit where it is what a number without slope turns into by itself: `c ? s :
+  /// 0.f` would not know which way to go.
+  template <Constant X>
+  ATTEND_HD constexpr explicit(kIsValue<X>) Dual(X constant)  // NOLINT(google-explicit-constructor)
       : value(static_cast<Real>(constant)) {}
+  /// A constant.
+  template <Constant X>
+  ATTEND_HD constexpr Dual& operator=(X constant) {
+    return *this = Dual(constant);
+  }
+  /// The value, where no slope is lost. No other number: `c ? s : 0` would be an integer.
+  template <class X>
+  requires kIsValue<X> ATTEND_HD constexpr operator X()
+      const {  // NOLINT(google-explicit-constructor)
+    return value;
+  }
+  /// The value as any number, if one is asked for.
+  template <Constant X>
+  requires(std::is_same_v<Slope, NoSlope> && !kIsValue<X>) ATTEND_HD constexpr explicit operator X()
+      const {
+    return static_cast<X>(value);
+  }
 
   /// The number itself.
   ATTEND_HD friend constexpr Dual operator+(Dual a) { return a; }
@@ -38,24 +97,42 @@ struct Dual {
   ATTEND_HD friend constexpr Dual operator+(Dual a, Dual b) {
     return {a.value + b.value, a.slope + b.slope};
   }
+  /// A constant changes the value alone.
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator+(Dual a, X b) {
+    return {a.value + static_cast<Real>(b), a.slope};
+  }
+  /// Likewise.
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator+(X a, Dual b) {
+    return b + a;
+  }
   /// Differences subtract their slopes.
   ATTEND_HD friend constexpr Dual operator-(Dual a, Dual b) {
     return {a.value - b.value, a.slope - b.slope};
+  }
+  /// A constant changes the value alone.
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator-(Dual a, X b) {
+    return {a.value - static_cast<Real>(b), a.slope};
+  }
+  /// Likewise.
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator-(X a, Dual b) {
+    return {static_cast<Real>(a) - b.value, -b.slope};
   }
   /// Product rule.
   ATTEND_HD friend constexpr Dual operator*(Dual a, Dual b) {
     return {a.value * b.value, a.slope * b.value + a.value * b.slope};
   }
   /// A constant factor scales the slope: no 0 * value, which is NaN of an infinite one.
-  template <class Number>
-  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator*(Dual a,
-                                                                                  Number b) {
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator*(Dual a, X b) {
     return {a.value * static_cast<Real>(b), a.slope * static_cast<Real>(b)};
   }
   /// Likewise.
-  template <class Number>
-  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator*(Number a,
-                                                                                  Dual b) {
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator*(X a, Dual b) {
     return b * a;
   }
   /// Quotient rule.
@@ -64,15 +141,25 @@ struct Dual {
     return {quotient, (a.slope - quotient * b.slope) / b.value};
   }
   /// By a constant.
-  template <class Number>
-  requires std::is_arithmetic_v<Number> ATTEND_HD friend constexpr Dual operator/(Dual a,
-                                                                                  Number b) {
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator/(Dual a, X b) {
     return {a.value / static_cast<Real>(b), a.slope / static_cast<Real>(b)};
   }
+  /// Of a constant.
+  template <Constant X>
+  ATTEND_HD friend constexpr Dual operator/(X a, Dual b) {
+    return Dual(a) / b;
+  }
   /// In place.
-  ATTEND_HD constexpr Dual& operator+=(Dual b) { return *this = *this + b; }
+  template <class Term>
+  ATTEND_HD constexpr Dual& operator+=(Term b) {
+    return *this = *this + b;
+  }
   /// In place.
-  ATTEND_HD constexpr Dual& operator-=(Dual b) { return *this = *this - b; }
+  template <class Term>
+  ATTEND_HD constexpr Dual& operator-=(Term b) {
+    return *this = *this - b;
+  }
   /// In place.
   template <class Factor>
   ATTEND_HD constexpr Dual& operator*=(Factor b) {
@@ -84,27 +171,6 @@ struct Dual {
     return *this = *this / b;
   }
 
-  /// By value.
-  ATTEND_HD friend constexpr bool operator==(Dual a, Dual b) { return a.value == b.value; }
-  /// By value.
-  ATTEND_HD friend constexpr bool operator!=(Dual a, Dual b) { return a.value != b.value; }
-  /// By value.
-  ATTEND_HD friend constexpr bool operator<(Dual a, Dual b) { return a.value < b.value; }
-  /// By value.
-  ATTEND_HD friend constexpr bool operator<=(Dual a, Dual b) { return a.value <= b.value; }
-  /// By value.
-  ATTEND_HD friend constexpr bool operator>(Dual a, Dual b) { return a.value > b.value; }
-  /// By value.
-  ATTEND_HD friend constexpr bool operator>=(Dual a, Dual b) { return a.value >= b.value; }
-
-  /// The lesser with its slope; the first where they are equal.
-  ATTEND_HD friend constexpr Dual min(Dual a, Dual b) { return b < a ? b : a; }
-  /// The greater with its slope; the first where they are equal.
-  ATTEND_HD friend constexpr Dual max(Dual a, Dual b) { return a < b ? b : a; }
-  /// As min.
-  ATTEND_HD friend constexpr Dual fmin(Dual a, Dual b) { return min(a, b); }
-  /// As max.
-  ATTEND_HD friend constexpr Dual fmax(Dual a, Dual b) { return max(a, b); }
   /// Slope 1 at 0.
   ATTEND_HD friend constexpr Dual abs(Dual a) { return a.value < 0 ? -a : a; }
   /// As abs.
@@ -139,14 +205,6 @@ struct Dual {
     const Real value = std::sqrt(a.value);
     return {value, a.slope / (2 * value)};
   }
-  /// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
-  ATTEND_HD friend Dual pow(Dual base, Dual exponent) {
-    Dual power{std::pow(base.value, exponent.value), 0};
-    if (base.slope != 0)
-      power.slope += exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
-    if (exponent.slope != 0) power.slope += power.value * std::log(base.value) * exponent.slope;
-    return power;
-  }
   /// Derivative: cos.
   ATTEND_HD friend Dual sin(Dual a) { return {std::sin(a.value), std::cos(a.value) * a.slope}; }
   /// Derivative: -sin.
@@ -172,5 +230,93 @@ struct Dual {
     return {std::erf(a.value), kTwoOverRootPi * std::exp(-a.value * a.value) * a.slope};
   }
 };
+
+/// A dual number, or something that it mixes with.
+template <class X, class Number>
+concept MixesWith = Constant<X> || std::is_same_v<X, Number>;
+
+/// Of what two numbers make when at least one of them is a dual number: its type.
+template <class A, class B>
+struct Mixed {};
+/// @copydoc Mixed
+template <class Real, class Slope, MixesWith<Dual<Real, Slope>> B>
+struct Mixed<Dual<Real, Slope>, B> {
+  using Type = Dual<Real, Slope>;  ///< of both
+};
+/// @copydoc Mixed
+template <Constant A, class Real, class Slope>
+struct Mixed<A, Dual<Real, Slope>> {
+  using Type = Dual<Real, Slope>;  ///< of both
+};
+/// @copydoc Mixed
+template <class A, class B>
+using MixedType = typename Mixed<A, B>::Type;
+
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator==(A a, B b) {
+  return Number(a).value == Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator!=(A a, B b) {
+  return Number(a).value != Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator<(A a, B b) {
+  return Number(a).value < Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator<=(A a, B b) {
+  return Number(a).value <= Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator>(A a, B b) {
+  return Number(a).value > Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator>=(A a, B b) {
+  return Number(a).value >= Number(b).value;
+}
+/// The lesser with its slope; the first where they are equal.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number min(A a, B b) {
+  return b < a ? Number(b) : Number(a);
+}
+/// The greater with its slope; the first where they are equal.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number max(A a, B b) {
+  return a < b ? Number(b) : Number(a);
+}
+/// As min.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number fmin(A a, B b) {
+  return min(a, b);
+}
+/// As max.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number fmax(A a, B b) {
+  return max(a, b);
+}
+/// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number pow(A a, B b) {
+  const Number base(a), exponent(b);
+  const auto power = std::pow(base.value, exponent.value);
+  auto slope = Number().slope;
+  if (base.slope != 0)
+    slope = slope + exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
+  if (exponent.slope != 0) slope = slope + power * std::log(base.value) * exponent.slope;
+  return {power, slope};
+}
+
+/// What a user's function is called with where no slope is asked for: a number for which
+/// argument-dependent lookup finds the functions above, as it does for dual ones.
+template <class Real>
+using Score = Dual<Real, NoSlope>;
 
 }  // namespace attend

@@ -12,7 +12,7 @@
 
 namespace attend {
 
-template <class Real>
+template <class Real, class Slope>
 struct Dual;
 
 /// `attend::elementary::tanh(s)` in a `score_mod` costs about what a built-in does.
@@ -65,8 +65,8 @@ ATTEND_HD inline float tanh(float x) {
 #if defined(__CUDA_ARCH__)
   return ::tanhf(x);
 #else
-  const float size = x < 0 ? -x : x;
-  const ReducedExp reduced(size > 10 ? 20.f : 2 * size);
+  const float size = std::fabs(x);
+  const ReducedExp reduced(20 < 2 * size ? 20 : 2 * size);
   const float far = 1 - 2 / (reduced.factor * power_of_two(reduced.n) + 1);
   const float z = x * x;  // near 0 a polynomial (Cephes tanhf)
   float p = -5.70498872745e-3f;
@@ -81,14 +81,14 @@ ATTEND_HD inline float tanh(float x) {
 ATTEND_HD inline double tanh(double x) { return std::tanh(x); }
 
 /// With its derivative.
-template <class Real>
-ATTEND_HD Dual<Real> exp(Dual<Real> a) {
+template <class Real, class Slope>
+ATTEND_HD Dual<Real, Slope> exp(Dual<Real, Slope> a) {
   const Real value = exp(a.value);
   return {value, value * a.slope};
 }
 /// With its derivative, 1 - tanh^2.
-template <class Real>
-ATTEND_HD Dual<Real> tanh(Dual<Real> a) {
+template <class Real, class Slope>
+ATTEND_HD Dual<Real, Slope> tanh(Dual<Real, Slope> a) {
   const Real value = tanh(a.value);
   return {value, (1 - value * value) * a.slope};
 }

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "elementary.hpp"
+#include "dual.hpp"
 #include "misfit.hpp"
 #include "problem.hpp"
 #include "variant.hpp"
@@ -53,12 +53,19 @@ struct ScoreMod {
   /// Whether it has parameters that can be trained.
   static constexpr bool kHasParameters = HasParameters<Function>;
 
-  Function function;  ///< `(score, Index) -> score`, for float, double and dual numbers alike
+  Function function;  ///< `(score, Index) -> score`, for `Score` and `Dual` numbers alike
 
   /// The changed score.
   template <class Real>
   ATTEND_HD constexpr Real operator()(Real score, Index at) const {
-    return static_cast<Real>(function(score, at));
+    if constexpr (std::is_arithmetic_v<Real>) {
+      if constexpr (std::is_invocable_v<const Function&, Score<Real>, Index>)
+        return static_cast<Real>(function(Score<Real>(score), at));
+      else
+        return static_cast<Real>(function(score, at));
+    } else {
+      return function(score, at);
+    }
   }
 
   /// See `HasMisfit`.
@@ -106,10 +113,10 @@ struct MaskMod {
 };
 
 /// Makes a score function part of a call. It sees the score after scale, softcap, bias and ALiBi,
-/// and is called for allowed keys only. Its derivative is taken by calling it on a `Dual`: write
-/// `tanh(s)`, not `std::tanh(s)`, or `attend::elementary::tanh(s)`, of which compilers make vectors
-/// (a `tanh` of floats is the C library's, number by number, and takes longer than all the rest).
-/// Parameters can be trained where `HasParameters` holds.
+/// and is called for allowed keys only: with a `Score`, a number that knows the functions of cmath
+/// by their plain names (write `tanh(s)`, not `std::tanh(s)`), and for its derivative with a
+/// `Dual`. A function of `float` will do where no gradients are asked for. Parameters can be
+/// trained where `HasParameters` holds.
 ///
 ///     attend::score_mod([](auto score, attend::Index at) { return score - slope[at.h]; })
 template <class Function>

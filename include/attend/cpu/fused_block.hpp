@@ -192,7 +192,7 @@ class FusedBlock {
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(p, place);
     if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
-    if (call_.changes_scores()) {
+    if (variant_.changes_score()) {
       change = change_of(p, place, far);
       tile.change = &change;
     }
@@ -204,7 +204,8 @@ class FusedBlock {
     kernels_.scores(tile, panel);
     if (far) add_far_alibi(p, place);
     if (call_.hooks.score != nullptr)
-      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores);
+      call_.hooks.score(call_.hooks.variant, place,
+                        {s_.scores, tile.change == nullptr ? variant_.scale : 1, tile.allowed});
     tile.first = !has_started(p);
     started_ |= std::uint64_t{1} << p;
     kernels_.accumulate(tile, panel);

@@ -41,10 +41,8 @@ struct FusedGradientCall {
     return dq + ((chunk * problem.batch + b) * problem.heads + h) * plan.padded_rows() *
                     problem.head_dim;
   }
-  /// Whether scores need more than a factor above 0 before the softmax.
-  bool changes_scores() const {
-    return variant.changes_score() || hooks.score != nullptr || !(variant.scale > 0);
-  }
+  /// Whether scores need more than a factor above 0 before the user's function and the softmax.
+  bool changes_scores() const { return variant.changes_score() || !(variant.scale > 0); }
   /// Whether a row that is not finite may be so because of a pair that is excluded.
   bool excludes() const {
     return variant.excludes_beyond_position() || hooks.mask != nullptr || variant.causal ||
@@ -247,8 +245,8 @@ class FusedGradientChunk {
     return narrowed(visibility, call_.hooks.mask(call_.hooks.variant, place, s_.allowed));
   }
 
-  /// A tile's scores, by the engine: products where these times a scale are the logits, else
-  /// logits; and logits of rows whose maximum is one of them, which nothing may round again.
+  /// A tile's scores: products where these times a scale are the logits, else logits; and logits
+  /// of rows whose maximum is one of them, which nothing may round again.
   void score(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
              GradientTile<Real>& tile, ScoreChange<Real>& change) {
     tile.keys = place.keys;
@@ -261,12 +259,17 @@ class FusedGradientChunk {
       far = variant_.alibi && !set_distances(place);
       change = change_of(place, far);
       tile.change = &change;
-      if (variant_.softcap > 0 || call_.hooks.score != nullptr) tile.slopes = s_.slopes;
+      if (variant_.softcap > 0) tile.slopes = s_.slopes;
     }
     kernels_.scores(tile, panel_at(p));
+    tile.late_scale = tile.change == nullptr ? variant_.scale : 1;
     if (far) add_far_alibi(place);
-    if (call_.hooks.score != nullptr)
-      call_.hooks.score(call_.hooks.variant, place, tile.allowed, s_.scores, s_.slopes);
+    if (call_.hooks.score == nullptr) return;
+    call_.hooks.score(
+        call_.hooks.variant, place,
+        {s_.scores, tile.late_scale, tile.allowed, s_.slopes, tile.scale, tile.slopes});
+    tile.late_scale = 1;
+    tile.slopes = s_.slopes;
   }
 
   void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,

@@ -64,10 +64,12 @@ struct GradientTile {
   Real* gradients = nullptr;                  ///< keys x lanes: dP, then dS
   Real* gradient_pairs = nullptr;             ///< dS as right factor, of engines that take pairs
   Real* keep = nullptr;                       ///< keys x lanes, dropout's factors; null: none
-  Real* slopes = nullptr;                     ///< keys x lanes, of logits by products; null: scale
+  Real* slopes = nullptr;                     ///< keys x lanes, of logits by products; null: scale.
+                                              ///< `scores` writes those of a softcap there
   Real scale = 1;                             ///< of the dot products
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
-  const ScoreChange<Real>* change = nullptr;  ///< null: scores are products times scale
+  const ScoreChange<Real>* change = nullptr;  ///< null: none
+  Real late_scale = 1;                        ///< logits are scores times this
   const LaneDropout* dropout = nullptr;       ///< null: none
   Real keep_scale = 1;                        ///< of the probabilities that dropout keeps
   Real* dk = nullptr;                         ///< column blocks, added to
@@ -94,7 +96,7 @@ struct GradientKernels {
   Operand (*pack_keys)(const KeyTile<T>& tile, void* scratch);
   /// K as left factor with its columns as rows. `keys`: what `pack_keys` made of it.
   Operand (*pack_key_columns)(const KeyTile<T>& tile, const Operand& keys, void* scratch);
-  /// The tile's scores, changed, and their slopes where those are wanted.
+  /// The tile's scores, changed, and the slopes where they are capped.
   void (*scores)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel);
   /// From scores to what the tile adds to dQ, dK and dV.
   void (*accumulate)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel,

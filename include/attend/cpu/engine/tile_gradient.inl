@@ -84,14 +84,7 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
   product<L>(tile.k, tile.keys, panel.queries, padded_steps<L>(panel.depth), tile.scores,
              panel.vectors);
   if (tile.change == nullptr) return;
-  const std::int64_t size = tile.keys * panel.vectors * L::kLanes;
-  if (tile.slopes != nullptr) {
-    if (tile.change->softcap > 0) {
-      cap_slopes<L>(tile, size);
-    } else {
-      for (std::int64_t n = 0; n < size; ++n) tile.slopes[n] = tile.change->scale;
-    }
-  }
+  if (tile.slopes != nullptr) cap_slopes<L>(tile, tile.keys * panel.vectors * L::kLanes);
   Tile<Real> scores;
   scores.keys = tile.keys;
   scores.scores = tile.scores;
@@ -168,14 +161,13 @@ void differentiate(const GradientTile<typename L::Real>& tile,
                    const GradientPanel<typename L::Real>& panel) {
   using Vector = typename L::Vector;
   const std::int64_t width = panel.vectors * L::kLanes;
-  const Vector scale = L::set1(tile.scale);
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
     const Vector factor = L::load(panel.factor + lane);
     const GradientColumn<L> column{L::load(panel.minus_shift + lane),
                                    factor,
                                    L::load(panel.delta + lane),
-                                   scale,
-                                   tile.change == nullptr ? scale : L::set1(1),
+                                   L::set1(tile.scale),
+                                   L::set1(tile.late_scale),
                                    L::multiply(factor, L::zero())};
     for (std::int64_t key = 0; key < tile.keys; key += L::kStep) {
       Vector gradient[L::kStep];
