@@ -205,7 +205,9 @@ class FusedBlock {
     if (far) add_far_alibi(p, place);
     if (call_.hooks.score != nullptr)
       call_.hooks.score(call_.hooks.variant, place,
-                        {s_.scores, tile.change == nullptr ? variant_.scale : 1, tile.allowed});
+                        {.scores = s_.scores,
+                         .scale = tile.change == nullptr ? variant_.scale : 1,
+                         .allowed = tile.allowed});
     tile.first = !has_started(p);
     started_ |= std::uint64_t{1} << p;
     kernels_.accumulate(tile, panel);

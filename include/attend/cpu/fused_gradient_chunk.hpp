@@ -265,9 +265,13 @@ class FusedGradientChunk {
     tile.late_scale = tile.change == nullptr ? variant_.scale : 1;
     if (far) add_far_alibi(place);
     if (call_.hooks.score == nullptr) return;
-    call_.hooks.score(
-        call_.hooks.variant, place,
-        {s_.scores, tile.late_scale, tile.allowed, s_.slopes, tile.scale, tile.slopes});
+    call_.hooks.score(call_.hooks.variant, place,
+                      {.scores = s_.scores,
+                       .scale = tile.late_scale,
+                       .allowed = tile.allowed,
+                       .slopes = s_.slopes,
+                       .inner_slope = tile.scale,
+                       .inner_slopes = tile.slopes});
     tile.late_scale = 1;
     tile.slopes = s_.slopes;
   }

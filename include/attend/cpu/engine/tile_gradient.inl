@@ -163,12 +163,10 @@ void differentiate(const GradientTile<typename L::Real>& tile,
   const std::int64_t width = panel.vectors * L::kLanes;
   for (std::int64_t lane = 0; lane < width; lane += L::kLanes) {
     const Vector factor = L::load(panel.factor + lane);
-    const GradientColumn<L> column{L::load(panel.minus_shift + lane),
-                                   factor,
-                                   L::load(panel.delta + lane),
-                                   L::set1(tile.scale),
-                                   L::set1(tile.late_scale),
-                                   L::multiply(factor, L::zero())};
+    const GradientColumn<L> column{
+        L::load(panel.minus_shift + lane), factor,
+        L::load(panel.delta + lane),       L::set1(tile.scale),
+        L::set1(tile.late_scale),          L::multiply(factor, L::zero())};
     for (std::int64_t key = 0; key < tile.keys; key += L::kStep) {
       Vector gradient[L::kStep];
       ATTEND_UNROLL for (int n = 0; n < L::kStep; ++n) {
