@@ -49,11 +49,98 @@ struct NoSlope {
   ATTEND_HD friend constexpr bool operator!=(NoSlope, int) { return false; }
 };
 
+/// A dual number, or something that it mixes with.
+template <class X, class Number>
+concept MixesWith = Constant<X> || std::is_same_v<X, Number>;
+
+/// Of what two numbers make when at least one of them is a dual number: its type.
+template <class A, class B>
+struct Mixed {};
+/// @copydoc Mixed
+template <class Real, class Slope, MixesWith<Dual<Real, Slope>> B>
+struct Mixed<Dual<Real, Slope>, B> {
+  using Type = Dual<Real, Slope>;  ///< of both
+};
+/// @copydoc Mixed
+template <Constant A, class Real, class Slope>
+struct Mixed<A, Dual<Real, Slope>> {
+  using Type = Dual<Real, Slope>;  ///< of both
+};
+/// @copydoc Mixed
+template <class A, class B>
+using MixedType = typename Mixed<A, B>::Type;
+
+/// Functions of two numbers of which at least one is a dual number. They are found by the type of
+/// an argument alone: kernels have a `min` of their own.
+struct MixedFunctions {
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator==(A a, B b) {
+    return Number(a).value == Number(b).value;
+  }
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator!=(A a, B b) {
+    return Number(a).value != Number(b).value;
+  }
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator<(A a, B b) {
+    return Number(a).value < Number(b).value;
+  }
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator<=(A a, B b) {
+    return Number(a).value <= Number(b).value;
+  }
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator>(A a, B b) {
+    return Number(a).value > Number(b).value;
+  }
+  /// By value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr bool operator>=(A a, B b) {
+    return Number(a).value >= Number(b).value;
+  }
+  /// The lesser with its slope; the first where they are equal.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr Number min(A a, B b) {
+    return b < a ? Number(b) : Number(a);
+  }
+  /// The greater with its slope; the first where they are equal.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr Number max(A a, B b) {
+    return a < b ? Number(b) : Number(a);
+  }
+  /// As min.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr Number fmin(A a, B b) {
+    return min(a, b);
+  }
+  /// As max.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend constexpr Number fmax(A a, B b) {
+    return max(a, b);
+  }
+  /// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
+  template <class A, class B, class Number = MixedType<A, B>>
+  ATTEND_HD friend Number pow(A a, B b) {
+    const Number base(a), exponent(b);
+    const auto power = std::pow(base.value, exponent.value);
+    auto slope = Number().slope;
+    if (base.slope != 0)
+      slope = slope + exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
+    if (exponent.slope != 0) slope = slope + power * std::log(base.value) * exponent.slope;
+    return {power, slope};
+  }
+};
+
 /// `value + slope * epsilon` with `epsilon^2 = 0`. Mixes with plain numbers, whose slope is 0;
 /// comparisons look at the value. Functions as in cmath are found by argument-dependent lookup:
 /// write `tanh(s)`, not `std::tanh(s)`. Without a slope (`Score`) it also goes where a `Real` goes.
 template <class Real, class Slope = Real>
-struct Dual {
+struct Dual : MixedFunctions {
   /// Whether there is no slope, and X is what is held instead.
   template <class X>
   static constexpr bool kIsValue = std::is_same_v<Slope, NoSlope>&& std::is_same_v<X, Real>;
@@ -230,89 +317,6 @@ struct Dual {
     return {std::erf(a.value), kTwoOverRootPi * std::exp(-a.value * a.value) * a.slope};
   }
 };
-
-/// A dual number, or something that it mixes with.
-template <class X, class Number>
-concept MixesWith = Constant<X> || std::is_same_v<X, Number>;
-
-/// Of what two numbers make when at least one of them is a dual number: its type.
-template <class A, class B>
-struct Mixed {};
-/// @copydoc Mixed
-template <class Real, class Slope, MixesWith<Dual<Real, Slope>> B>
-struct Mixed<Dual<Real, Slope>, B> {
-  using Type = Dual<Real, Slope>;  ///< of both
-};
-/// @copydoc Mixed
-template <Constant A, class Real, class Slope>
-struct Mixed<A, Dual<Real, Slope>> {
-  using Type = Dual<Real, Slope>;  ///< of both
-};
-/// @copydoc Mixed
-template <class A, class B>
-using MixedType = typename Mixed<A, B>::Type;
-
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator==(A a, B b) {
-  return Number(a).value == Number(b).value;
-}
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator!=(A a, B b) {
-  return Number(a).value != Number(b).value;
-}
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator<(A a, B b) {
-  return Number(a).value < Number(b).value;
-}
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator<=(A a, B b) {
-  return Number(a).value <= Number(b).value;
-}
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator>(A a, B b) {
-  return Number(a).value > Number(b).value;
-}
-/// By value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr bool operator>=(A a, B b) {
-  return Number(a).value >= Number(b).value;
-}
-/// The lesser with its slope; the first where they are equal.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr Number min(A a, B b) {
-  return b < a ? Number(b) : Number(a);
-}
-/// The greater with its slope; the first where they are equal.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr Number max(A a, B b) {
-  return a < b ? Number(b) : Number(a);
-}
-/// As min.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr Number fmin(A a, B b) {
-  return min(a, b);
-}
-/// As max.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD constexpr Number fmax(A a, B b) {
-  return max(a, b);
-}
-/// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
-template <class A, class B, class Number = MixedType<A, B>>
-ATTEND_HD Number pow(A a, B b) {
-  const Number base(a), exponent(b);
-  const auto power = std::pow(base.value, exponent.value);
-  auto slope = Number().slope;
-  if (base.slope != 0)
-    slope = slope + exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
-  if (exponent.slope != 0) slope = slope + power * std::log(base.value) * exponent.slope;
-  return {power, slope};
-}
 
 /// What a user's function is called with where no slope is asked for: a number for which
 /// argument-dependent lookup finds the functions above, as it does for dual ones.
