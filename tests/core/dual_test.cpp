@@ -109,7 +109,6 @@ TEST(Score, IsANumberForFunctionsOfNumbers) {
             })(2.5f, at),
             13);
   EXPECT_EQ(score_mod([](auto s, Index) { return std::isnan(s) ? 1.f : 2.f; })(2.5f, at), 2);
-  static_assert(sizeof(Score<float>) == sizeof(float));
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 /// A number together with its slope, so that a function that is evaluated on it comes with its
 /// derivative (forward-mode differentiation; Clifford, 1873; Wengert, 1964).
 
-namespace attend {
+/// Dual numbers and their functions, which are found by the types of their arguments alone: kernels
+/// have a `min` of their own.
+namespace attend::numbers {
 
 /// A plain number, with which those here mix.
 template <class X>
@@ -70,84 +72,17 @@ struct Mixed<A, Dual<Real, Slope>> {
 template <class A, class B>
 using MixedType = typename Mixed<A, B>::Type;
 
-/// Functions of two numbers of which at least one is a dual number. They are found by the type of
-/// an argument alone: kernels have a `min` of their own.
-struct MixedFunctions {
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator==(A a, B b) {
-    return Number(a).value == Number(b).value;
-  }
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator!=(A a, B b) {
-    return Number(a).value != Number(b).value;
-  }
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator<(A a, B b) {
-    return Number(a).value < Number(b).value;
-  }
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator<=(A a, B b) {
-    return Number(a).value <= Number(b).value;
-  }
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator>(A a, B b) {
-    return Number(a).value > Number(b).value;
-  }
-  /// By value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr bool operator>=(A a, B b) {
-    return Number(a).value >= Number(b).value;
-  }
-  /// The lesser with its slope; the first where they are equal.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr Number min(A a, B b) {
-    return b < a ? Number(b) : Number(a);
-  }
-  /// The greater with its slope; the first where they are equal.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr Number max(A a, B b) {
-    return a < b ? Number(b) : Number(a);
-  }
-  /// As min.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr Number fmin(A a, B b) {
-    return min(a, b);
-  }
-  /// As max.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend constexpr Number fmax(A a, B b) {
-    return max(a, b);
-  }
-  /// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
-  template <class A, class B, class Number = MixedType<A, B>>
-  ATTEND_HD friend Number pow(A a, B b) {
-    const Number base(a), exponent(b);
-    const auto power = std::pow(base.value, exponent.value);
-    auto slope = Number().slope;
-    if (base.slope != 0)
-      slope = slope + exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
-    if (exponent.slope != 0) slope = slope + power * std::log(base.value) * exponent.slope;
-    return {power, slope};
-  }
-};
-
 /// `value + slope * epsilon` with `epsilon^2 = 0`. Mixes with plain numbers, whose slope is 0;
 /// comparisons look at the value. Functions as in cmath are found by argument-dependent lookup:
 /// write `tanh(s)`, not `std::tanh(s)`. Without a slope (`Score`) it also goes where a `Real` goes.
 template <class Real, class Slope = Real>
-struct Dual : MixedFunctions {
+struct Dual {
   /// Whether there is no slope, and X is what is held instead.
   template <class X>
   static constexpr bool kIsValue = std::is_same_v<Slope, NoSlope>&& std::is_same_v<X, Real>;
 
-  Real value = 0;                            ///< of the expression
-  ATTEND_NO_UNIQUE_ADDRESS Slope slope = 0;  ///< of the expression by the variable that started
-                                             ///< with slope 1
+  Real value = 0;   ///< of the expression
+  Slope slope = 0;  ///< of the expression by the variable that started with slope 1
 
   /// 0
   constexpr Dual() = default;
@@ -318,9 +253,76 @@ struct Dual : MixedFunctions {
   }
 };
 
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator==(A a, B b) {
+  return Number(a).value == Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator!=(A a, B b) {
+  return Number(a).value != Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator<(A a, B b) {
+  return Number(a).value < Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator<=(A a, B b) {
+  return Number(a).value <= Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator>(A a, B b) {
+  return Number(a).value > Number(b).value;
+}
+/// By value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr bool operator>=(A a, B b) {
+  return Number(a).value >= Number(b).value;
+}
+/// The lesser with its slope; the first where they are equal.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number min(A a, B b) {
+  return b < a ? Number(b) : Number(a);
+}
+/// The greater with its slope; the first where they are equal.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number max(A a, B b) {
+  return a < b ? Number(b) : Number(a);
+}
+/// As min.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number fmin(A a, B b) {
+  return min(a, b);
+}
+/// As max.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number fmax(A a, B b) {
+  return max(a, b);
+}
+/// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number pow(A a, B b) {
+  const Number base(a), exponent(b);
+  const auto power = std::pow(base.value, exponent.value);
+  auto slope = Number().slope;
+  if (base.slope != 0)
+    slope = slope + exponent.value * std::pow(base.value, exponent.value - 1) * base.slope;
+  if (exponent.slope != 0) slope = slope + power * std::log(base.value) * exponent.slope;
+  return {power, slope};
+}
+
 /// What a user's function is called with where no slope is asked for: a number for which
 /// argument-dependent lookup finds the functions above, as it does for dual ones.
 template <class Real>
 using Score = Dual<Real, NoSlope>;
 
+}  // namespace attend::numbers
+
+namespace attend {
+using numbers::Dual;
+using numbers::Score;
 }  // namespace attend

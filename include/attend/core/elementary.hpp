@@ -12,8 +12,10 @@
 
 namespace attend {
 
+namespace numbers {
 template <class Real, class Slope>
 struct Dual;
+}
 
 /// `attend::elementary::tanh(s)` in a `score_mod` costs about what a built-in does.
 namespace elementary {
@@ -82,13 +84,13 @@ ATTEND_HD inline double tanh(double x) { return std::tanh(x); }
 
 /// With its derivative.
 template <class Real, class Slope>
-ATTEND_HD Dual<Real, Slope> exp(Dual<Real, Slope> a) {
+ATTEND_HD numbers::Dual<Real, Slope> exp(numbers::Dual<Real, Slope> a) {
   const Real value = exp(a.value);
   return {value, value * a.slope};
 }
 /// With its derivative, 1 - tanh^2.
 template <class Real, class Slope>
-ATTEND_HD Dual<Real, Slope> tanh(Dual<Real, Slope> a) {
+ATTEND_HD numbers::Dual<Real, Slope> tanh(numbers::Dual<Real, Slope> a) {
   const Real value = tanh(a.value);
   return {value, (1 - value * value) * a.slope};
 }

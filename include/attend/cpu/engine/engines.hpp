@@ -10,6 +10,7 @@
 #include "avx2.hpp"
 #include "avx512.hpp"
 #include "avx512_bf16.hpp"
+#include "neon.hpp"
 #include "portable.hpp"
 
 // Only tests ask for the emulated engines; nobody else should have to compile them.
@@ -28,6 +29,7 @@ enum class Engine {
   emulated_bf16,  ///< the logic of avx512_bf16 in plain C++: with ATTEND_EMULATED_ENGINES defined
   emulated_amx,   ///< the logic of amx in plain C++: with ATTEND_EMULATED_ENGINES defined
   portable,       ///< the compiler's own vectors; any architecture
+  neon,           ///< 4 floats; AArch64
   avx2,           ///< 8 floats; AVX2, FMA, F16C
   avx512,         ///< 16 floats; F, BW, DQ, VL
   avx512_bf16,    ///< vdpbf16ps for bfloat16, else as avx512
@@ -43,6 +45,8 @@ constexpr const char* name(Engine engine) {
       return "emulated_amx";
     case Engine::portable:
       return "portable";
+    case Engine::neon:
+      return "neon";
     case Engine::avx2:
       return "avx2";
     case Engine::avx512:
@@ -58,8 +62,8 @@ constexpr const char* name(Engine engine) {
 /// All engines, the one to prefer last. AMX stays before the others: it has not been measured on a
 /// processor that has it, so it runs only where it is asked for.
 constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::emulated_amx, Engine::amx,
-                               Engine::portable,      Engine::avx2,         Engine::avx512,
-                               Engine::avx512_bf16};
+                               Engine::portable,      Engine::neon,         Engine::avx2,
+                               Engine::avx512,        Engine::avx512_bf16};
 
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {
@@ -69,6 +73,10 @@ inline bool available(Engine engine) {
 #if defined(ATTEND_EMULATED_ENGINES)
     case Engine::emulated_bf16:
     case Engine::emulated_amx:
+      return true;
+#endif
+#if defined(__aarch64__)
+    case Engine::neon:
       return true;
 #endif
 #if defined(__x86_64__)
@@ -160,6 +168,12 @@ const Kernels<T>& kernels_of(Engine engine) {
     if (engine == Engine::amx) return kAmx;
 #endif
   }
+#if defined(__aarch64__)
+  if constexpr (std::is_same_v<RealOf<T>, float>) {
+    static constexpr Kernels<T> kNeon = neon::table<T>();
+    if (engine == Engine::neon) return kNeon;
+  }
+#endif
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<RealOf<T>, float>) {
     static constexpr Kernels<T> kAvx512 = avx512::table<T>();

@@ -25,6 +25,12 @@ const GradientKernels<T>& gradient_kernels_of(Engine engine) {
     if (engine == Engine::avx512_bf16 || engine == Engine::amx) return kAvx512Bf16;
 #endif
   }
+#if defined(__aarch64__)
+  if constexpr (std::is_same_v<RealOf<T>, float>) {
+    static constexpr GradientKernels<T> kNeon = neon::gradient_table<T>();
+    if (engine == Engine::neon) return kNeon;
+  }
+#endif
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<RealOf<T>, float>) {
     static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();
