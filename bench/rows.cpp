@@ -119,6 +119,16 @@ std::vector<Row> asked() {
     rows.push_back({.name = std::string("ask/") + name, .problem = problem, .mask = mask});
   for (const auto& [name, extra] : extras)
     rows.push_back({.name = std::string("ask/") + name, .problem = problem, .extra = extra});
+  const auto backward = [&](const char* name, Mask mask, Extra extra) {
+    rows.push_back({.name = std::string("ask/backward/") + name,
+                    .problem = problem,
+                    .pass = Pass::backward,
+                    .mask = mask,
+                    .extra = extra});
+  };
+  backward("nothing", Mask::none, Extra::none);
+  backward("mask", Mask::full, Extra::none);
+  backward("bias", Mask::none, Extra::bias);
   return rows;
 }
 

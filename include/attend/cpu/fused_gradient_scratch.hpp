@@ -54,6 +54,8 @@ struct FusedGradientScratch {
     visit(row, width);
     visit(bias_row, width);
     visit(mask_row, width);
+    visit(next_bias_row, width);
+    visit(next_mask_row, width);
   }
 
   /// Allocates all pieces.
@@ -94,6 +96,8 @@ struct FusedGradientScratch {
   const T** row;                  ///< rows that are being packed
   const Real** bias_row;          ///< bias of a tile's first key, lanes of one panel
   const bool** mask_row;          ///< mask of key 0, lanes of one panel
+  const Real** next_bias_row;     ///< bias of key 0, lanes of the next panel
+  const bool** next_mask_row;     ///< mask of key 0, lanes of the next panel
 
  private:
   std::size_t total_bytes(const Problem& problem, const FusedGradientPlan& plan) {

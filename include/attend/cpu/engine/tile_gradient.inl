@@ -82,7 +82,7 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
                      const GradientPanel<typename L::Real>& panel) {
   using Real = typename L::Real;
   product<L>(tile.k, tile.keys, panel.queries, padded_steps<L>(panel.depth), tile.scores,
-             panel.vectors);
+             panel.vectors, {.ahead = tile.ahead});
   if (tile.change == nullptr) return;
   if (tile.slopes != nullptr) cap_slopes<L>(tile, tile.keys * panel.vectors * L::kLanes);
   Tile<Real> scores;
@@ -201,7 +201,8 @@ void add_rows(const GradientTile<typename L::Real>& tile,
                      sizeof(Real)};
   for (std::int64_t block = 0; block < columns.blocks; ++block)
     product<L>(left, tile.keys, rows + block * width * columns.width, padded_steps<L>(panel.rows),
-               to + block * tile.rows * columns.width, columns.vectors, {Old::kept});
+               to + block * tile.rows * columns.width, columns.vectors,
+               {.old = Old::kept, .ahead = tile.ahead});
 }
 
 template <class L>
@@ -210,14 +211,15 @@ void accumulate_gradients(const GradientTile<typename L::Real>& tile,
                           const ColumnBlocks& columns_v) {
   const std::int64_t width = panel.vectors * L::kLanes;
   product<L>(tile.v, tile.keys, panel.grads, padded_steps<L>(panel.depth_v), tile.gradients,
-             panel.vectors);
+             panel.vectors, {.ahead = tile.ahead});
   if (tile.allowed != nullptr) exclude_scores<L>(tile, width);
   if (tile.dropout != nullptr) keep_factors<L>(tile, width);
   differentiate<L>(tile, panel);
   add_rows<L>(tile, panel, tile.scores, panel.grad_rows, columns_v, tile.dv);
   add_rows<L>(tile, panel, tile.gradients, panel.query_rows, columns, tile.dk);
   product<L>(tile.k_columns, panel.depth, L::kStep == 2 ? tile.gradient_pairs : tile.gradients,
-             padded_steps<L>(tile.keys), panel.dq, panel.vectors, {Old::kept});
+             padded_steps<L>(tile.keys), panel.dq, panel.vectors,
+             {.old = Old::kept, .ahead = tile.ahead});
 }
 
 /// See `GradientKernels`.
