@@ -30,14 +30,18 @@ TEST(Dual, SlopesOfFunctions) {
     expect_slope([](auto s) { return 3 * s * s * 2.f; }, x, "products");
     expect_slope([](auto s) { return (1 + s) / (2 - s * s) + 1 / s + s / 3; }, x, "quotients");
     expect_slope([](auto s) { return exp(s) + exp2(s) + expm1(s); }, x, "exponentials");
-    expect_slope([](auto s) { return log(s) + log2(s) + log1p(s); }, x, "logarithms");
-    expect_slope([](auto s) { return sqrt(s) + pow(s, 3) + pow(2, s) + pow(s, s); }, x, "powers");
+    expect_slope([](auto s) { return log(s) + log2(s) + log10(s) + log1p(s); }, x, "logarithms");
+    expect_slope([](auto s) { return sqrt(s) + cbrt(s) + pow(s, 3) + pow(2, s) + pow(s, s); }, x,
+                 "powers");
     expect_slope([](auto s) { return sin(s) * cos(s) + tan(s / 2) + atan(s); }, x, "angles");
-    expect_slope([](auto s) { return sinh(s) + cosh(s) * tanh(s) + erf(s); }, x, "hyperbolic");
+    expect_slope([](auto s) { return asin(s / 3) + 2 * acos(s / 4); }, x, "inverse angles");
+    expect_slope([](auto s) { return sinh(s) + cosh(s) * tanh(s); }, x, "hyperbolic");
+    expect_slope([](auto s) { return asinh(s) + acosh(1 + s) + atanh(s / 3); }, x, "inverse");
+    expect_slope([](auto s) { return erf(s) + 2 * erfc(s); }, x, "errors");
     expect_slope([](auto s) { return abs(-s) + fabs(s - 1) * s; }, x, "sizes");
     expect_slope([](auto s) { return max(s, 1) * min(2, s) + fmax(s, s * s) + fmin(s, 1.); }, x,
                  "extremes");
-    expect_slope([](auto s) { return s + floor(s) + ceil(s) + round(s); }, x, "steps");
+    expect_slope([](auto s) { return s + floor(s) + ceil(s) + round(s) + trunc(s); }, x, "steps");
   }
 }
 
@@ -95,6 +99,18 @@ TEST(Score, StandsForANumberInFunctions) {
               return max(s, decltype(s)(3)) + max(s, 1.f);
             }),
             5.5f);
+}
+
+TEST(Score, HasTheLimitsOfItsValue) {
+  EXPECT_EQ(of_score([](auto s, Index at) {
+              return at.j > 3 ? -std::numeric_limits<decltype(s)>::infinity() : s;
+            }),
+            -std::numeric_limits<float>::infinity());
+  const auto kind = [](auto s) { return 4 * isnan(s) + 2 * isinf(s) + isfinite(s); };
+  for (const float x : {0.f, -3e38f, 1e-45f}) EXPECT_EQ(kind(Score<float>(x)), 1) << x;
+  for (const float sign : {1.f, -1.f})
+    EXPECT_EQ(kind(Dual<float>(sign * std::numeric_limits<float>::infinity(), 1)), 2);
+  EXPECT_EQ(kind(Score<float>(std::numeric_limits<float>::quiet_NaN())), 4);
 }
 
 TEST(Score, IsANumberForFunctionsOfNumbers) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "config.hpp"
@@ -205,6 +206,15 @@ struct Dual {
   /// Slope 0.
   ATTEND_HD friend Dual round(Dual a) { return {std::round(a.value), 0}; }
 
+  /// Slope 0.
+  ATTEND_HD friend Dual trunc(Dual a) { return {std::trunc(a.value), 0}; }
+  /// Of the value.
+  ATTEND_HD friend bool isnan(Dual a) { return a.value != a.value; }
+  /// Of the value.
+  ATTEND_HD friend bool isfinite(Dual a) { return a.value - a.value == 0; }
+  /// Of the value.
+  ATTEND_HD friend bool isinf(Dual a) { return !isnan(a) && !isfinite(a); }
+
   /// Derivative: exp.
   ATTEND_HD friend Dual exp(Dual a) { return elementary::exp(a); }
   /// Derivative: 2^x ln 2.
@@ -220,12 +230,21 @@ struct Dual {
   ATTEND_HD friend Dual log2(Dual a) {
     return {std::log2(a.value), a.slope / (a.value * static_cast<Real>(0.693147180559945309))};
   }
+  /// Derivative: 1 / (x ln 10).
+  ATTEND_HD friend Dual log10(Dual a) {
+    return {std::log10(a.value), a.slope / (a.value * static_cast<Real>(2.302585092994045684))};
+  }
   /// Derivative: 1 / (1 + x).
   ATTEND_HD friend Dual log1p(Dual a) { return {std::log1p(a.value), a.slope / (1 + a.value)}; }
   /// Derivative: 1 / (2 sqrt(x)).
   ATTEND_HD friend Dual sqrt(Dual a) {
     const Real value = std::sqrt(a.value);
     return {value, a.slope / (2 * value)};
+  }
+  /// Derivative: 1 / (3 cbrt(x)^2).
+  ATTEND_HD friend Dual cbrt(Dual a) {
+    const Real value = std::cbrt(a.value);
+    return {value, a.slope / (3 * value * value)};
   }
   /// Derivative: cos.
   ATTEND_HD friend Dual sin(Dual a) { return {std::sin(a.value), std::cos(a.value) * a.slope}; }
@@ -240,17 +259,39 @@ struct Dual {
   ATTEND_HD friend Dual atan(Dual a) {
     return {std::atan(a.value), a.slope / (1 + a.value * a.value)};
   }
+  /// Derivative: 1 / sqrt(1 - x^2).
+  ATTEND_HD friend Dual asin(Dual a) {
+    return {std::asin(a.value), a.slope / std::sqrt(1 - a.value * a.value)};
+  }
+  /// Derivative: -1 / sqrt(1 - x^2).
+  ATTEND_HD friend Dual acos(Dual a) {
+    return {std::acos(a.value), -a.slope / std::sqrt(1 - a.value * a.value)};
+  }
   /// Derivative: cosh.
   ATTEND_HD friend Dual sinh(Dual a) { return {std::sinh(a.value), std::cosh(a.value) * a.slope}; }
   /// Derivative: sinh.
   ATTEND_HD friend Dual cosh(Dual a) { return {std::cosh(a.value), std::sinh(a.value) * a.slope}; }
   /// Derivative: 1 - tanh^2.
   ATTEND_HD friend Dual tanh(Dual a) { return elementary::tanh(a); }
+  /// Derivative: 1 / sqrt(x^2 + 1).
+  ATTEND_HD friend Dual asinh(Dual a) {
+    return {std::asinh(a.value), a.slope / std::sqrt(a.value * a.value + 1)};
+  }
+  /// Derivative: 1 / sqrt(x^2 - 1).
+  ATTEND_HD friend Dual acosh(Dual a) {
+    return {std::acosh(a.value), a.slope / std::sqrt(a.value * a.value - 1)};
+  }
+  /// Derivative: 1 / (1 - x^2).
+  ATTEND_HD friend Dual atanh(Dual a) {
+    return {std::atanh(a.value), a.slope / (1 - a.value * a.value)};
+  }
   /// Derivative: 2 / sqrt(pi) exp(-x^2).
   ATTEND_HD friend Dual erf(Dual a) {
     constexpr Real kTwoOverRootPi = static_cast<Real>(1.12837916709551257);
     return {std::erf(a.value), kTwoOverRootPi * std::exp(-a.value * a.value) * a.slope};
   }
+  /// 1 - erf.
+  ATTEND_HD friend Dual erfc(Dual a) { return {std::erfc(a.value), -erf(a).slope}; }
 };
 
 /// By value.
@@ -326,3 +367,7 @@ namespace attend {
 using numbers::Dual;
 using numbers::Score;
 }  // namespace attend
+
+/// Those of the value's type: `-std::numeric_limits<decltype(s)>::infinity()`.
+template <class Real, class Slope>
+struct std::numeric_limits<attend::numbers::Dual<Real, Slope>> : std::numeric_limits<Real> {};

@@ -20,6 +20,12 @@ struct Dual;
 /// `attend::elementary::tanh(s)` in a `score_mod` costs about what a built-in does.
 namespace elementary {
 
+/// (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| < 0.625, highest power first (Cephes
+/// tanhf).
+inline constexpr float kTanhNearZero[] = {-5.70498872745e-3f, 2.06390887954e-2f,
+                                          -5.37397155531e-2f, 1.33314422036e-1f,
+                                          -3.33332819422e-1f};
+
 #if !defined(__CUDA_ARCH__)
 /// e^x as 2^n times a factor, with an error below a unit in the last place; |x| is at most 2^21.
 struct ReducedExp {
@@ -70,12 +76,12 @@ ATTEND_HD inline float tanh(float x) {
   const float size = std::fabs(x);
   const ReducedExp reduced(20 < 2 * size ? 20 : 2 * size);
   const float far = 1 - 2 / (reduced.factor * power_of_two(reduced.n) + 1);
-  const float z = x * x;  // near 0 a polynomial (Cephes tanhf)
-  float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
+  const float z = x * x;
+  float p = kTanhNearZero[0];
+  p = p * z + kTanhNearZero[1];
+  p = p * z + kTanhNearZero[2];
+  p = p * z + kTanhNearZero[3];
+  p = p * z + kTanhNearZero[4];
   return size < 0.625f ? p * z * x + x : std::copysign(far, x);
 #endif
 }

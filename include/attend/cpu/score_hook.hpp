@@ -19,7 +19,8 @@ struct ScoreTile {
   Real* scores;                            ///< times `scale` what the function is called with
   Real scale;                              ///< 1 where something else changed the scores before
   const std::uint32_t* allowed = nullptr;  ///< (keys / 32) x width words of bits; null: all
-  Real* slopes = nullptr;                  ///< backward: for derivatives by the dot products
+  Real* slopes = nullptr;                  ///< backward: for derivatives by the dot products, 0 of
+                                           ///< excluded scores and of lanes that are no queries
   Real inner_slope = 1;                    ///< derivative of the scores so far, where it is one
   const Real* inner_slopes = nullptr;      ///< keys x width, where it is not; null: it is
 };
@@ -56,6 +57,17 @@ void change_rows(const V& v, std::int64_t width, const ScoreTile<typename V::Rea
   }
 }
 
+/// Whether a score is excluded by a bit, or by a bias of -infinity.
+template <class V>
+bool is_excluded(const V& v, const TilePlace& place, const ScoreTile<typename V::Real>& tile, int r,
+                 std::int64_t n) {
+  const Index at = place.at(r, n);
+  const bool by_bit =
+      tile.allowed != nullptr && (tile.allowed[place.word(r, n)] >> (n % 32) & 1) == 0;
+  return by_bit || (v.bias && v.bias(at.b, at.h, at.i, at.j) ==
+                                  -std::numeric_limits<typename V::Real>::infinity());
+}
+
 /// Applies it to those of some lanes of row n that are not excluded: the function is called for no
 /// others.
 template <bool kSlopes, class V>
@@ -63,20 +75,19 @@ void change_allowed(const V& v, const TilePlace& place, const ScoreTile<typename
                     int r, int lanes, std::int64_t n) {
   using Real = typename V::Real;
   for (const int end = r + lanes; r < end; ++r) {
-    const Index at = place.at(r, n);
     const std::int64_t element = n * place.width + r;
-    if (tile.allowed != nullptr && (tile.allowed[place.word(r, n)] >> (n % 32) & 1) == 0) continue;
-    if (v.bias && v.bias(at.b, at.h, at.i, at.j) == -std::numeric_limits<Real>::infinity())
-      continue;
     const Real score = tile.scores[element] * tile.scale;
+    const bool excluded = is_excluded(v, place, tile, r, n);
     if constexpr (kSlopes) {
-      const Dual<Real> logit = v.score_mod(Dual<Real>{score, 1}, at);
+      const Real inner =
+          tile.inner_slopes == nullptr ? tile.inner_slope : tile.inner_slopes[element];
+      tile.slopes[element] = 0;
+      if (excluded) continue;
+      const Dual<Real> logit = v.score_mod(Dual<Real>{score, 1}, place.at(r, n));
       tile.scores[element] = logit.value;
-      tile.slopes[element] =
-          logit.slope *
-          (tile.inner_slopes == nullptr ? tile.inner_slope : tile.inner_slopes[element]);
-    } else {
-      tile.scores[element] = static_cast<Real>(v.score_mod(score, at));
+      tile.slopes[element] = logit.slope * inner;
+    } else if (!excluded) {
+      tile.scores[element] = static_cast<Real>(v.score_mod(score, place.at(r, n)));
     }
   }
 }
@@ -106,9 +117,13 @@ std::uint32_t whole_rows(const V& v, const TilePlace& place,
 template <class V, bool kSlopes>
 void score_tile(const void* variant, const TilePlace& tile_place,
                 const ScoreTile<typename V::Real>& scores) {
+  using Real = typename V::Real;
   const V& v = *static_cast<const V*>(variant);
   const TilePlace place = tile_place;
-  const ScoreTile<typename V::Real> tile = scores;
+  const ScoreTile<Real> tile = scores;
+  if constexpr (kSlopes)
+    for (std::int64_t n = 0; n < place.keys; ++n)
+      std::fill_n(tile.slopes + n * place.width + place.rows, place.width - place.rows, Real{0});
   const bool in_a_row = place.in_a_row();
   for (int r = 0; r < place.rows; r += kLanesAtOnce) {
     const int lanes = std::min(kLanesAtOnce, place.rows - r);

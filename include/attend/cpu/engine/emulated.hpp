@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "../../core/config.hpp"
+#include "../../core/elementary.hpp"
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"

@@ -13,7 +13,7 @@ ATTEND_INLINE typename L::Vector exp2(typename L::Vector x) {
   return L::times_exp2_floor(p, x);
 }
 
-/// tanh(x); odd, NaN for NaN. Near 0 a polynomial (Cephes tanhf), else 1 - 2 / (e^2x + 1).
+/// tanh(x); odd, NaN for NaN. Near 0 a polynomial, else 1 - 2 / (e^2x + 1).
 template <class L>
 ATTEND_INLINE typename L::Vector tanh(typename L::Vector x) {
   using Vector = typename L::Vector;
@@ -29,11 +29,10 @@ ATTEND_INLINE typename L::Vector tanh(typename L::Vector x) {
         exp2<L>(L::multiply(L::min(L::set1(Real(10)), size), L::set1(Real(2.885390082))));
     const Vector far = L::subtract(L::set1(1), L::divide(L::set1(2), L::add(e, L::set1(1))));
     const Vector z = L::multiply(x, x);
-    Vector p = L::set1(Real(-5.70498872745e-3));
-    p = L::multiply_add(p, z, L::set1(Real(2.06390887954e-2)));
-    p = L::multiply_add(p, z, L::set1(Real(-5.37397155531e-2)));
-    p = L::multiply_add(p, z, L::set1(Real(1.33314422036e-1)));
-    p = L::multiply_add(p, z, L::set1(Real(-3.33332819422e-1)));
+    Vector p = L::set1(elementary::kTanhNearZero[0]);
+    ATTEND_UNROLL for (int n = 1; n < 5; ++n) {
+      p = L::multiply_add(p, z, L::set1(elementary::kTanhNearZero[n]));
+    }
     const Vector near = L::multiply_add(L::multiply(p, z), x, x);
     return L::select(L::less(size, L::set1(Real(0.625))), near, L::copy_sign(far, x));
   }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "../../core/elementary.hpp"
 #include "../element.hpp"
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
