@@ -290,8 +290,6 @@ struct Dual {
     constexpr Real kTwoOverRootPi = static_cast<Real>(1.12837916709551257);
     return {std::erf(a.value), kTwoOverRootPi * std::exp(-a.value * a.value) * a.slope};
   }
-  /// 1 - erf.
-  ATTEND_HD friend Dual erfc(Dual a) { return {std::erfc(a.value), -erf(a).slope}; }
 };
 
 /// By value.
@@ -368,6 +366,10 @@ using numbers::Dual;
 using numbers::Score;
 }  // namespace attend
 
+#if !defined(__CUDACC_RTC__)  // which has no such template
+namespace std {
 /// Those of the value's type: `-std::numeric_limits<decltype(s)>::infinity()`.
 template <class Real, class Slope>
-struct std::numeric_limits<attend::numbers::Dual<Real, Slope>> : std::numeric_limits<Real> {};
+struct numeric_limits<attend::numbers::Dual<Real, Slope>> : numeric_limits<Real> {};
+}  // namespace std
+#endif

@@ -22,9 +22,8 @@ namespace elementary {
 
 /// (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| < 0.625, highest power first (Cephes
 /// tanhf).
-inline constexpr float kTanhNearZero[] = {-5.70498872745e-3f, 2.06390887954e-2f,
-                                          -5.37397155531e-2f, 1.33314422036e-1f,
-                                          -3.33332819422e-1f};
+inline constexpr float kTanhNearZero[] = {-5.70498872745e-3f, 2.06390887954e-2f, -5.37397155531e-2f,
+                                          1.33314422036e-1f, -3.33332819422e-1f};
 
 #if !defined(__CUDA_ARCH__)
 /// e^x as 2^n times a factor, with an error below a unit in the last place; |x| is at most 2^21.
