@@ -1,5 +1,5 @@
 # attend_test(NAME)
-#   The GoogleTest program NAME_test, made of NAME/*.cpp and NAME/*/*.cpp. Each of its cases becomes one CTest test. Cases of
+#   The GoogleTest program NAME_test, made of NAME/*.cpp, NAME/*/*.cpp and what each program has of its own. Each of its cases becomes one CTest test. Cases of
 #   a suite whose name contains `Long` get the label `long`: they run only by hand (`tests/run --long`).
 include(GoogleTest)
 

@@ -75,13 +75,9 @@ using MixedType = typename Mixed<A, B>::Type;
 
 /// `value + slope * epsilon` with `epsilon^2 = 0`. Mixes with plain numbers, whose slope is 0;
 /// comparisons look at the value. Functions as in cmath are found by argument-dependent lookup:
-/// write `tanh(s)`, not `std::tanh(s)`. Without a slope (`Score`) it also goes where a `Real` goes.
+/// write `tanh(s)`, not `std::tanh(s)`.
 template <class Real, class Slope = Real>
 struct Dual {
-  /// Whether there is no slope, and X is what is held instead.
-  template <class X>
-  static constexpr bool kIsValue = std::is_same_v<Slope, NoSlope>&& std::is_same_v<X, Real>;
-
   Real value = 0;   ///< of the expression
   Slope slope = 0;  ///< of the expression by the variable that started with slope 1
 
@@ -89,26 +85,13 @@ struct Dual {
   constexpr Dual() = default;
   /// A value and its slope.
   ATTEND_HD constexpr Dual(Real of_value, Slope of_slope) : value(of_value), slope(of_slope) {}
-  /// A constant. Explicit where it is what a number without slope turns into by itself: `c ? s :
-  /// 0.f` would not know which way to go.
-  template <Constant X>
-  ATTEND_HD constexpr explicit(kIsValue<X>) Dual(X constant)  // NOLINT(google-explicit-constructor)
-      : value(static_cast<Real>(constant)) {}
   /// A constant.
   template <Constant X>
-  ATTEND_HD constexpr Dual& operator=(X constant) {
-    return *this = Dual(constant);
-  }
-  /// The value, where no slope is lost. No other number: `c ? s : 0` would be an integer.
-  template <class X>
-  requires kIsValue<X> ATTEND_HD constexpr operator X()
-      const {  // NOLINT(google-explicit-constructor)
-    return value;
-  }
-  /// The value as any number, if one is asked for.
+  ATTEND_HD constexpr Dual(X constant)  // NOLINT(google-explicit-constructor)
+      : value(static_cast<Real>(constant)) {}
+  /// The value, where no slope is lost.
   template <Constant X>
-  requires(std::is_same_v<Slope, NoSlope> && !kIsValue<X>) ATTEND_HD constexpr explicit operator X()
-      const {
+  requires std::is_same_v<Slope, NoSlope> ATTEND_HD constexpr explicit operator X() const {
     return static_cast<X>(value);
   }
 
@@ -332,15 +315,43 @@ template <class A, class B, class Number = MixedType<A, B>>
 ATTEND_HD constexpr Number max(A a, B b) {
   return a < b ? Number(b) : Number(a);
 }
-/// As min.
+/// As min, but the other where one is NaN.
 template <class A, class B, class Number = MixedType<A, B>>
 ATTEND_HD constexpr Number fmin(A a, B b) {
-  return min(a, b);
+  const Number x(a), y(b);
+  return x != x ? y : y < x ? y : x;
 }
-/// As max.
+/// As max, but the other where one is NaN.
 template <class A, class B, class Number = MixedType<A, B>>
 ATTEND_HD constexpr Number fmax(A a, B b) {
-  return max(a, b);
+  const Number x(a), y(b);
+  return x != x ? y : x < y ? y : x;
+}
+/// The size of the first with the sign of the second.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number copysign(A a, B b) {
+  const Number x(a);
+  return std::signbit(x.value) == std::signbit(Number(b).value) ? x : -x;
+}
+/// The slope is that of the first, less a whole number of times that of the second.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number fmod(A a, B b) {
+  const Number x(a), y(b);
+  return {std::fmod(x.value, y.value), x.slope - std::trunc(x.value / y.value) * y.slope};
+}
+/// sqrt(a^2 + b^2)
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number hypot(A a, B b) {
+  const Number x(a), y(b);
+  const auto value = std::hypot(x.value, y.value);
+  return {value, (x.value * x.slope + y.value * y.slope) / value};
+}
+/// The angle of (b, a).
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number atan2(A a, B b) {
+  const Number y(a), x(b);
+  return {std::atan2(y.value, x.value),
+          (x.value * y.slope - y.value * x.slope) / (x.value * x.value + y.value * y.value)};
 }
 /// A factor whose slope is 0 is left out: `pow(s, 2)` has a slope where log(s) has no value.
 template <class A, class B, class Number = MixedType<A, B>>
@@ -354,8 +365,8 @@ ATTEND_HD Number pow(A a, B b) {
   return {power, slope};
 }
 
-/// What a user's function is called with where no slope is asked for: a number for which
-/// argument-dependent lookup finds the functions above, as it does for dual ones.
+/// What a user's function is called with where no slope is asked for: what works with a dual number
+/// works with it, the functions above among it.
 template <class Real>
 using Score = Dual<Real, NoSlope>;
 
@@ -370,6 +381,23 @@ using numbers::Score;
 namespace std {
 /// Those of the value's type: `-std::numeric_limits<decltype(s)>::infinity()`.
 template <class Real, class Slope>
-struct numeric_limits<attend::numbers::Dual<Real, Slope>> : numeric_limits<Real> {};
+struct numeric_limits<attend::numbers::Dual<Real, Slope>> : numeric_limits<Real> {
+  using Limits = numeric_limits<Real>;                ///< of the value
+  using Number = attend::numbers::Dual<Real, Slope>;  ///< whose limits these are
+  /// As a constant.
+  static constexpr Number min() noexcept { return Limits::min(); }
+  /// As a constant.
+  static constexpr Number max() noexcept { return Limits::max(); }
+  /// As a constant.
+  static constexpr Number lowest() noexcept { return Limits::lowest(); }
+  /// As a constant.
+  static constexpr Number epsilon() noexcept { return Limits::epsilon(); }
+  /// As a constant.
+  static constexpr Number infinity() noexcept { return Limits::infinity(); }
+  /// As a constant.
+  static constexpr Number quiet_NaN() noexcept { return Limits::quiet_NaN(); }
+  /// As a constant.
+  static constexpr Number denorm_min() noexcept { return Limits::denorm_min(); }
+};
 }  // namespace std
 #endif

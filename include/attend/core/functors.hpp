@@ -18,7 +18,8 @@ namespace attend {
 /// A score function with parameters that can be trained: `parameters()` says how many, and
 /// `scatter(score, gradient, at, add)` calls `add(n, x)` for each parameter n that the score at
 /// `at` depends on, where x is `gradient` (of the loss by what the function returned) times the
-/// derivative by that parameter. `score` is what the function was called with.
+/// derivative by that parameter. `score` is the value that the function was called with, a plain
+/// number.
 template <class Function>
 concept HasParameters = requires(const Function& function) {
   { function.parameters() } -> std::convertible_to<std::int64_t>;

@@ -7,7 +7,8 @@
 #include "tile_place.hpp"
 
 /// @file
-/// A user's mask, applied to the bits of a tile.
+/// A user's mask, applied to the bits of a tile: by loops over kLanes lanes, a constant that fits
+/// the engine's vectors, of which compilers make vectors too.
 
 namespace attend::cpu {
 
@@ -31,20 +32,20 @@ struct MaskBits {
   }
 };
 
-/// Asks a variant's mask for up to 32 keys and kLanesAtOnce lanes, whose indices
+/// Asks a variant's mask for up to 32 keys and kLanes lanes, whose indices
 /// `index_of(lane, key)` tells.
-template <class V, class IndexOf>
+template <int kLanes, class V, class IndexOf>
 void narrow_lanes(const V& v, int keys, const IndexOf& index_of, std::uint32_t* allowed,
                   MaskBits& bits) {
   constexpr int kChains = 4;  // keys that do not wait for each other
-  std::uint32_t word[kChains][kLanesAtOnce] = {};
+  std::uint32_t word[kChains][kLanes] = {};
   for (int key = 0; key < keys; ++key) {
     std::uint32_t* const chain = word[key % kChains];
-    for (int lane = 0; lane < kLanesAtOnce; ++lane)
+    for (int lane = 0; lane < kLanes; ++lane)
       chain[lane] |= std::uint32_t{v.mask_mod(index_of(lane, key))} << key;
   }
   MaskBits found;
-  for (int lane = 0; lane < kLanesAtOnce; ++lane)
+  for (int lane = 0; lane < kLanes; ++lane)
     found.narrow(allowed[lane], word[0][lane] | word[1][lane] | word[2][lane] | word[3][lane]);
   bits.cleared |= found.cleared;
   bits.kept |= found.kept;
@@ -52,7 +53,7 @@ void narrow_lanes(const V& v, int keys, const IndexOf& index_of, std::uint32_t* 
 
 /// Clears the bits of keys that a variant's mask excludes, cuts off keys at the end that no lane
 /// sees, and says what is left: all bits, some or none.
-template <class V>
+template <class V, int kLanes>
 Coverage mask_tile(const void* variant, TilePlace& tile_place, std::uint32_t* allowed) {
   const V& v = *static_cast<const V*>(variant);
   const TilePlace place = tile_place;
@@ -64,10 +65,10 @@ Coverage mask_tile(const void* variant, TilePlace& tile_place, std::uint32_t* al
   for (std::int64_t n = 0; n < place.keys; n += 32) {
     const int keys = static_cast<int>(std::min<std::int64_t>(32, place.keys - n));
     MaskBits bits;
-    for (int r = 0; r < place.rows; r += kLanesAtOnce) {
+    for (int r = 0; r < place.rows; r += kLanes) {
       std::uint32_t* const words = allowed + place.word(r, n);
       const Index at = place.at(r, n);
-      if (place.rows - r < kLanesAtOnce) {
+      if (place.rows - r < kLanes) {
         for (int lane = 0; lane < place.rows - r; ++lane) {
           std::uint32_t word = 0;
           for (int key = 0; key < keys; ++key)
@@ -75,14 +76,14 @@ Coverage mask_tile(const void* variant, TilePlace& tile_place, std::uint32_t* al
           bits.narrow(words[lane], word);
         }
       } else if (in_a_row) {
-        narrow_lanes(
+        narrow_lanes<kLanes>(
             v, keys,
             [&](int lane, int key) {
               return Index{at.b, at.h, at.i + lane, at.j + key};
             },
             words, bits);
       } else {
-        narrow_lanes(
+        narrow_lanes<kLanes>(
             v, keys, [&](int lane, int key) { return place.at(r + lane, n + key); }, words, bits);
       }
     }

@@ -5,7 +5,7 @@
 #include "../core/variant.hpp"
 
 /// @file
-/// Where a tile of scores stands, and loops over it of which compilers can make vectors.
+/// Where a tile of scores stands.
 
 namespace attend::cpu {
 
@@ -30,33 +30,5 @@ struct TilePlace {
   /// The word that has bit n % 32 for lane r and row n.
   std::int64_t word(int r, std::int64_t n) const { return n / 32 * width + r; }
 };
-
-/// Lanes that a user's function is called for in one loop.
-constexpr int kLanesAtOnce = 16;
-
-/// Calls body(lane) for up to kLanesAtOnce lanes. That is the usual number and a constant, so that
-/// compilers can make vectors of it.
-template <class Body>
-void for_each_lane(int lanes, const Body& body) {
-  if (lanes >= kLanesAtOnce) {
-    for (int lane = 0; lane < kLanesAtOnce; ++lane) body(lane);
-  } else {
-    for (int lane = 0; lane < lanes; ++lane) body(lane);
-  }
-}
-
-/// Calls body(lane, index) for up to kLanesAtOnce lanes from r in row n of a tile. Lanes in a row
-/// have indices that need no memory, and what depends on the head is the same for all.
-template <class Body>
-void for_each_index(const TilePlace& place, int r, std::int64_t n, const Body& body) {
-  const Index first = place.at(r, n);
-  if (place.in_a_row()) {
-    for_each_lane(place.rows - r, [&](int lane) {
-      body(lane, Index{first.b, first.h, first.i + lane, first.j});
-    });
-  } else {
-    for_each_lane(place.rows - r, [&](int lane) { body(lane, place.at(r + lane, n)); });
-  }
-}
 
 }  // namespace attend::cpu

@@ -5,6 +5,7 @@
 #include <attend/attend.hpp>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
 
 #include "cross/host_paths.hpp"
@@ -24,6 +25,18 @@ attend::Tensor<T, 4> normal(std::int64_t heads, std::int64_t len, std::int64_t d
   return tensor;
 }
 
+/// Some of which exclude.
+template <class T>
+auto bias_of(std::int64_t len_q, std::int64_t len_k) {
+  attend::Tensor<attend::RealOf<T>, 4> bias(1, 1, len_q, len_k);
+  for (std::int64_t i = 0; i < len_q; ++i)
+    for (std::int64_t j = 0; j < len_k; ++j)
+      bias(0, 0, i, j) = (3 * i + 5 * j) % 31 == 7
+                             ? -std::numeric_limits<attend::RealOf<T>>::infinity()
+                             : static_cast<attend::RealOf<T>>((i + j) % 5) / 4;
+  return bias;
+}
+
 template <class T>
 void expect_near(const attend::Tensor<T, 4>& a, const attend::Tensor<T, 4>& b, double tolerance,
                  const char* what) {
@@ -32,20 +45,24 @@ void expect_near(const attend::Tensor<T, 4>& a, const attend::Tensor<T, 4>& b, d
         << what << " " << n;
 }
 
+/// Calls of the fused path on every engine against the math path.
 template <class T, class... Functions>
 void check(double tolerance, const Functions&... functions) {
   const Attend<T> attention;
   for (const std::int64_t len_q : {1, 3, 17, 37, 65, 131}) {
     const auto q = normal<T>(4, len_q, 24), grad_out = normal<T>(4, len_q, 16);
     const auto k = normal<T>(2, 150, 24), v = normal<T>(2, 150, 16);
-    for (const float softcap : {0.f, 2.f}) {
-      typename Attend<T>::Call call{.softcap = softcap, .path = Path::math};
+    const auto bias = bias_of<T>(len_q, 150);
+    for (const int asked : {0, 1, 2}) {
+      typename Attend<T>::Call call{.path = Path::math};
+      if (asked == 1) call.softcap = 2;
+      if (asked == 2) call.bias = bias;
       const auto expected = attention.forward(q, k, v, call, functions...);
       const auto gradients = attention.backward(grad_out, expected, q, k, v, call, functions...);
       call.path = Path::fused;
       for (const attend::cpu::Engine engine : cross::engines_of<T>()) {
         SCOPED_TRACE(testing::Message()
-                     << name(engine) << ", " << len_q << " queries, softcap " << softcap);
+                     << name(engine) << ", " << len_q << " queries, asked " << asked);
         const attend::cpu::EngineOverride use(engine);
         const auto r = attention.forward(q, k, v, call, functions...);
         const auto g = attention.backward(grad_out, r, q, k, v, call, functions...);

@@ -1,5 +1,6 @@
-// Scratch memory comes from the aligned operator new. Here all its bytes are set, which makes every
-// float in it a NaN: a result that depends on memory nobody wrote is wrong in each of these tests.
+// Scratch memory of threads comes from the aligned operator new. Here all its bytes are set, which
+// makes every float in it a NaN: a result that depends on memory nobody wrote is wrong in each of
+// these tests.
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>

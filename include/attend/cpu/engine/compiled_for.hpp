@@ -26,20 +26,21 @@ struct Compiled<kFunction, Result (*)(Arguments...)> {
 #endif
 };
 
-/// The function as it is to run beside an engine.
-template <auto kFunction>
+/// The function as it is to run beside an engine: one for engines of 16 lanes to a vector, one for
+/// others.
+template <auto kOf16Lanes, auto kOf8Lanes>
 auto compiled_for(Engine engine) {
   switch (engine) {
 #if defined(__x86_64__)
     case Engine::avx2:
-      return &Compiled<kFunction>::avx2;
+      return &Compiled<kOf8Lanes>::avx2;
     case Engine::avx512:
     case Engine::avx512_bf16:
     case Engine::amx:
-      return &Compiled<kFunction>::avx512;
+      return &Compiled<kOf16Lanes>::avx512;
 #endif
     default:
-      return kFunction;
+      return kOf8Lanes;
   }
 }
 
