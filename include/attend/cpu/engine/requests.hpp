@@ -41,8 +41,8 @@ class RowRequests {
   std::int64_t column_ = 0;
 };
 
-/// What the next panel or tile reads of mask and bias, asked for evenly while the products of this one run:
-/// a burst of requests would wait for each other, and the products for them.
+/// What the next panel or tile reads of mask and bias, asked for evenly while the products of this
+/// one run: a burst of requests would wait for each other, and the products for them.
 template <class Real>
 class Requests {
  public:
