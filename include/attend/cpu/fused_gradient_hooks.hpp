@@ -56,7 +56,7 @@ FusedGradientHooks<T> fused_gradient_hooks(const BackwardCall<T, V>& call) {
   };
   if constexpr (V::kHasScoreMod)
     hooks.score =
-        compiled_for<&score_tile<V, true, 16>, &score_tile<V, true, 8>>(EngineOverride::engine());
+        compiled_for<&score_tile<V, true, 16>, &score_tile<V, true, 24>>(EngineOverride::engine());
   return hooks;
 }
 

@@ -46,9 +46,9 @@ FusedHooks<T> fused_hooks(const V& variant) {
     cpu::exact_row(problem, *static_cast<const V*>(self), tensors, row);
   };
   if constexpr (V::kHasMaskMod)
-    hooks.mask = compiled_for<&mask_tile<V, 16>, &mask_tile<V, 8>>(engine);
+    hooks.mask = compiled_for<&mask_tile<V, 16>, &mask_tile<V, 24>>(engine);
   if constexpr (V::kHasScoreMod)
-    hooks.score = compiled_for<&score_tile<V, false, 16>, &score_tile<V, false, 8>>(engine);
+    hooks.score = compiled_for<&score_tile<V, false, 16>, &score_tile<V, false, 24>>(engine);
   return hooks;
 }
 

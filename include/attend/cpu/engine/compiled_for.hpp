@@ -26,21 +26,21 @@ struct Compiled<kFunction, Result (*)(Arguments...)> {
 #endif
 };
 
-/// The function as it is to run beside an engine: one for engines of 16 lanes to a vector, one for
-/// others.
-template <auto kOf16Lanes, auto kOf8Lanes>
+/// The function as it is to run beside an engine: one for whole panels of avx2, one for others.
+/// (Loops over 8 lanes are unrolled by g++ before it looks for vectors.)
+template <auto kOf16Lanes, auto kOf24Lanes>
 auto compiled_for(Engine engine) {
   switch (engine) {
 #if defined(__x86_64__)
     case Engine::avx2:
-      return &Compiled<kOf8Lanes>::avx2;
+      return &Compiled<kOf24Lanes>::avx2;
     case Engine::avx512:
     case Engine::avx512_bf16:
     case Engine::amx:
       return &Compiled<kOf16Lanes>::avx512;
 #endif
     default:
-      return kOf8Lanes;
+      return kOf16Lanes;
   }
 }
 
