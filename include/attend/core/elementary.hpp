@@ -7,8 +7,8 @@
 
 /// @file
 /// Elementary functions for a user's score function. The C library's are called for one number at a
-/// time; these are a few operations without branches, so that compilers make vectors of a loop that
-/// calls them. On a device they are CUDA's.
+/// time; of a loop that calls these compilers make vectors (of `tanh` g++ only where instructions
+/// take masks, as AVX-512's do). On a device they are CUDA's.
 
 namespace attend {
 
@@ -17,7 +17,7 @@ template <class Real, class Slope>
 struct Dual;
 }
 
-/// `attend::elementary::tanh(s)` in a `score_mod` costs about what a built-in does.
+/// What `tanh` and `exp` of a `Score` and of a `Dual` are computed by.
 namespace elementary {
 
 /// (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| < 0.625, highest power first (Cephes
