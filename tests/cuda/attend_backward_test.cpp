@@ -145,7 +145,10 @@ TEST(DeviceGradients, AreTheSameBitForBitEachTime) {
       SCOPED_TRACE(attend::name(path));
       const attend::Call<Half> call{
           .bias = bias, .causal = Causal::top_left, .sink = sink, .path = path};
+      attend::Call<Half> again = call;
       const auto forward = attention.forward(q, k, v, call);
+      again.rng = forward.rng;
+      const auto other = attention.forward(q, k, v, again);
       const auto first = attention.backward(grad_out, forward, q, k, v, call);
       const auto second = attention.backward(grad_out, forward, q, k, v, call);
       const auto same = [](const auto& a, const auto& b) {
@@ -154,6 +157,8 @@ TEST(DeviceGradients, AreTheSameBitForBitEachTime) {
         return x.size() > 0 && std::equal(bytes, bytes + x.size() * Eigen::Index{sizeof(*x.data())},
                                           reinterpret_cast<const char*>(y.data()));
       };
+      EXPECT_TRUE(same(forward.out, other.out));
+      EXPECT_TRUE(same(forward.lse, other.lse));
       EXPECT_TRUE(same(first.dq, second.dq));
       EXPECT_TRUE(same(first.dk, second.dk));
       EXPECT_TRUE(same(first.dv, second.dv));

@@ -58,35 +58,93 @@ TEST(Extremes, OfLogits) {
     }
 }
 
+// Uniform in [-0.5, 0.5).
+template <class T>
+attend::Tensor<T, 4> random_tensor(std::int64_t length, std::int64_t width, unsigned seed) {
+  std::mt19937 random(seed);
+  attend::Tensor<T, 4> tensor(1, 2, length, width);
+  for (Eigen::Index n = 0; n < tensor.size(); ++n)
+    tensor.data()[n] = T(static_cast<float>(random() % 4096) / 4096 - 0.5f);
+  return tensor;
+}
+
+template <class T>
+class GradientsOfGreatLogits : public ::testing::Test {};
+using Elements = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
+TYPED_TEST_SUITE(GradientsOfGreatLogits, Elements);
+
 // The weights of a query's keys add up to 1, whatever the logits are: so the gradients of all
 // values are, in all, those of all outputs.
-TEST(Extremes, GradientsOfGreatFloatLogits) {
-  using Float4 = attend::Tensor<float, 4>;
+TYPED_TEST(GradientsOfGreatLogits, OfValuesAddUp) {
+  using T = TypeParam;
+  const double tolerance = sizeof(T) == 4 ? 2e-4 : 20 * double(Eigen::NumTraits<T>::epsilon());
   for (const std::int64_t width : {64, 100, 140}) {
-    Float4 q(1, 2, 40, width), k(1, 2, 70, width), v(1, 2, 70, 16), grad_out(1, 2, 40, 16);
-    for (Float4* tensor : {&q, &k, &v, &grad_out}) {
-      tensor->setRandom();
-      *tensor = *tensor - 0.5f;
-    }
-    const attend::cuda::Tensor<float, 4> there_q(q), there_k(k), there_v(v),
-        there_grad_out(grad_out);
-    const attend::Attend<float> attention;
-    for (const double scale : {1e2, -1e4, 1e7, 1e12, -1e21, 1e30})
-      for (const Path path : {Path::mem_efficient, Path::math}) {
+    const auto q = random_tensor<T>(40, width, 1), k = random_tensor<T>(70, width, 2),
+               v = random_tensor<T>(70, 16, 3), grad_out = random_tensor<T>(40, 16, 4);
+    const attend::cuda::Tensor<T, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
+    const attend::Attend<T> attention{{.flash = true}};
+    for (const double scale : {1e2, 700., -1e4, 1e7, 1e12, -1e21, 1e30})
+      for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
+        if (path == Path::flash &&
+            (sizeof(T) == 4 || attend::cuda::capability(0) < attend::kCapabilityA100))
+          continue;
         SCOPED_TRACE(attend::name(path) + std::string(", width ") + std::to_string(width) +
                      ", scale " + std::to_string(scale));
-        const attend::Call<float> call{.scale = scale, .path = path};
+        const attend::Call<T> call{.scale = scale, .path = path};
         const auto result = attention.forward(there_q, there_k, there_v, call);
-        const Float4 dv =
+        const auto dv =
             attention.backward(there_grad_out, result, there_q, there_k, there_v, call).dv.host();
         for (int h = 0; h < 2; ++h)
           for (int c = 0; c < 16; ++c) {
             double expected = 0, sum = 0;
-            for (int i = 0; i < 40; ++i) expected += grad_out(0, h, i, c);
-            for (int j = 0; j < 70; ++j) sum += dv(0, h, j, c);
-            EXPECT_NEAR(sum, expected, 2e-4) << "head " << h << ", column " << c;
+            for (int i = 0; i < 40; ++i) expected += double(grad_out(0, h, i, c));
+            for (int j = 0; j < 70; ++j) sum += double(dv(0, h, j, c));
+            EXPECT_NEAR(sum, expected, tolerance) << "head " << h << ", column " << c;
           }
       }
+  }
+}
+
+// Some rows are trusted and some are not, by what is added to their scores; next to the limits,
+// too.
+TYPED_TEST(GradientsOfGreatLogits, BesideOthers) {
+  using T = TypeParam;
+  const auto q = random_tensor<T>(150, 64, 1), k = random_tensor<T>(200, 64, 2),
+             v = random_tensor<T>(200, 64, 3), grad_out = random_tensor<T>(150, 64, 4);
+  attend::Tensor<float, 4> bias(1, 2, 150, 1);
+  const float limit = static_cast<float>(attend::kTrustedLse<T>);
+  for (int h = 0; h < 2; ++h)
+    for (int i = 0; i < 150; ++i)
+      bias(0, h, i, 0) = i % 7 == 3 ? limit - 3 : i % 7 == 5 && h == 1 ? -5 * limit : 0.5f;
+  const attend::cuda::Tensor<T, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
+  const attend::cuda::Tensor<float, 4> there_bias(bias);
+  const attend::Attend<T> attention{{.flash = true}};
+  attend::Call<T> on_host{.causal = attend::Causal::bottom_right};
+  on_host.bias = bias;
+  const auto expected_forward = attention.forward(q, k, v, on_host);
+  const auto expected = attention.backward(grad_out, expected_forward, q, k, v, on_host);
+  for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
+    if (path == Path::flash &&
+        (sizeof(T) == 4 || attend::cuda::capability(0) < attend::kCapabilityA100))
+      continue;
+    SCOPED_TRACE(attend::name(path));
+    attend::Call<T> call{.causal = attend::Causal::bottom_right, .path = path};
+    call.bias = there_bias;
+    const auto result = attention.forward(there_q, there_k, there_v, call);
+    const auto gradients =
+        attention.backward(there_grad_out, result, there_q, there_k, there_v, call);
+    const auto expect_close = [](const auto& there, const auto& host, double tolerance,
+                                 const char* what) {
+      const auto here = there.host();
+      ASSERT_EQ(here.size(), host.size());
+      for (Eigen::Index n = 0; n < here.size(); ++n)
+        ASSERT_NEAR(double(here.data()[n]), double(host.data()[n]), tolerance) << what << " " << n;
+    };
+    const double tolerance = sizeof(T) == 4 ? 1e-3 : 0.02;
+    expect_close(gradients.dq, expected.dq, tolerance, "dq");
+    expect_close(gradients.dk, expected.dk, tolerance, "dk");
+    expect_close(gradients.dv, expected.dv, tolerance, "dv");
+    expect_close(gradients.dbias, expected.dbias, tolerance, "dbias");
   }
 }
 

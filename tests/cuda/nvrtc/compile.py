@@ -28,6 +28,7 @@ KERNELS = """
 #include <attend/cuda/block/tensor_core_gradient_engine.cuh>
 #include <attend/cuda/block/float_engine.cuh>
 #include <attend/cuda/block/float_gradient_engine.cuh>
+#include <attend/cuda/kernel/distrusted_gradients.cuh>
 #include <attend/cuda/kernel/flash.cuh>
 #include <attend/cuda/kernel/flash_backward.cuh>
 #include <attend/cuda/kernel/integers.cuh>
@@ -72,6 +73,8 @@ ALL = SOME + [
     "query_gradient<ScalarGradientEngine<float>, WithFunctors>",
     "key_gradients<FloatGradientEngine<128>, Plain>",
     "bias_gradient<ScalarGradientEngine<float>, Plain>",
+    "distrusted_gradients<ScalarGradientEngine<F16>, Plain>",
+    "distrusted_bias_gradient<ScalarGradientEngine<BF16>, Plain>",
     "math_scores<F16, Plain>",
     "math_softmax<Plain>",
     "math_output<BF16, Plain>",

@@ -20,8 +20,7 @@ struct FloatGradientEngine : TensorCorePart {
   using Element = float;
   using Real = float;
   static constexpr Compiled kCompiled = Compiled::from_8_0;
-  /// Whether products can be taken in another order, by multiply-add.
-  static constexpr bool kHasOrder = true;
+  static constexpr InOrder kInOrder = InOrder::if_asked;
   static constexpr int kTileRows = 64;
   /// What fits, beside the rows, the 99 KiB of shared memory that every device has from 8.0 on.
   static constexpr int kTileColumns = Width <= 64 ? 32 : 16;

@@ -21,10 +21,10 @@ struct GradientCall {
   RowLayout q, k, v, grad_out;             ///< of the tensors' rows
 };
 
-/// Writes a thread's part of a gradient, times `factor`, where `to(row)` gives the address of the
-/// row's first element, or null. An engine of `kOutPairs` has neighbouring columns two by two:
-/// elements of 16 bits are written so where they can.
-template <class Engine, class To>
+/// Writes a thread's part of a gradient, times `factor`, or adds it to what is there, where
+/// `to(row)` gives the address of the row's first element, or null. An engine of `kOutPairs` has
+/// neighbouring columns two by two: elements of 16 bits are written so where they can.
+template <class Engine, bool kAdds = false, class To>
 __device__ void store_gradient(const typename Engine::Output& rO, typename Engine::Real factor,
                                std::int64_t column, std::int64_t columns, std::int64_t stride,
                                To to) {
@@ -32,7 +32,7 @@ __device__ void store_gradient(const typename Engine::Output& rO, typename Engin
   for (int r = 0; r < Engine::kRows; ++r) {
     auto* const row = to(Engine::row(r));
     if (row == nullptr) continue;
-    if constexpr (requires { Engine::kOutPairs; }) {
+    if constexpr (!kAdds && requires { Engine::kOutPairs; }) {
       if (stride == 1 && columns % 2 == 0 && reinterpret_cast<std::uintptr_t>(row) % 4 == 0) {
 #pragma unroll
         for (int c = 0; c < Engine::kOutColumns; c += 2) {
@@ -47,7 +47,9 @@ __device__ void store_gradient(const typename Engine::Output& rO, typename Engin
 #pragma unroll
     for (int c = 0; c < Engine::kOutColumns; ++c) {
       const std::int64_t at = column + Engine::out_column(c);
-      if (at < columns) store(row[at * stride], factor * rO[r][c]);
+      if (at >= columns) continue;
+      auto& element = row[at * stride];
+      store(element, kAdds ? to_real(element) + factor * rO[r][c] : factor * rO[r][c]);
     }
   }
 }

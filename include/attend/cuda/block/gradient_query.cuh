@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../../core/dtype.hpp"
 #include "../../core/score_gradient.hpp"
 #include "../../core/variant.hpp"
 
@@ -9,6 +10,20 @@
 /// What a tile of a backward pass knows of its queries, in shared memory.
 
 namespace attend::cuda {
+
+/// Which rows of scores a kernel takes.
+enum class RowKind {
+  any,
+  trusted,    ///< whose log-sum-exp is known as the forward pass gave it
+  distrusted  ///< whose maximum and sum were taken anew, of dot products in order
+};
+
+/// Whether a row is of that kind.
+template <class Real>
+__device__ bool is_distrusted(const RowGradient<Real>& row) {
+  const Real size = row.shift < 0 ? -row.shift : row.shift;
+  return row.factor < 1 || (size > static_cast<Real>(kTrustedLse<F16>) && size < kInfinity<Real>);
+}
 
 /// One query: what all of its pairs need, looked up once. A tile may have more queries than there
 /// are; such a one sees no key, and the rest is the last query's, so that what is read for it is
@@ -26,7 +41,9 @@ struct alignas(16) GradientQuery {
   std::int64_t i;             ///< its number
   Real slope;                 ///< ALiBi's
 
-  /// Looks up query i of head (b, h).
+  /// Looks up query i of head (b, h); one whose row is not of the kind sees no key, and none weighs
+  /// anything for it.
+  template <RowKind kind>
   __device__ void find(const Problem& problem, const V& variant,
                        const View<RowGradient<Real>, 3>& states, std::int64_t b, std::int64_t h,
                        std::int64_t wanted) {
@@ -34,7 +51,10 @@ struct alignas(16) GradientQuery {
     i = exists ? wanted : problem.len_q - 1;
     const KeyBand band = variant.band(problem, b);
     state = exists ? states(b, h, i) : RowGradient<Real>{};
-    keys = exists ? band.row(i) : KeyRange{};
+    const bool taken =
+        kind == RowKind::any || is_distrusted(state) == (kind == RowKind::distrusted);
+    if (!taken) state = {.shift = kInfinity<Real>};
+    keys = exists && taken ? band.row(i) : KeyRange{};
     position = band.position(i);
     row_counter = variant.dropout.row_counter(problem, b, h, i);
     mask = variant.mask ? variant.mask.address(b, h, i) : nullptr;

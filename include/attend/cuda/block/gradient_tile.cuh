@@ -9,18 +9,17 @@
 
 namespace attend::cuda {
 
-/// The work of block blockIdx.x: a tile of one head's queries or keys, and part of its gradient's
-/// columns.
+/// The work of a block, by default of blockIdx.x: a tile of one head's queries or keys, and part of
+/// its gradient's columns.
 struct GradientBlock {
   std::int64_t b, h;    ///< batch element, head
   std::int64_t tile;    ///< which tile
   std::int64_t column;  ///< first column of the gradient
 
-  /// `tiles` for each head, and blocks of `width` columns.
-  __device__ GradientBlock(std::int64_t heads, std::int64_t tiles, std::int64_t columns,
-                           int width) {
+  /// The n-th of `tiles` for each head, and blocks of `width` columns.
+  __device__ GradientBlock(std::int64_t heads, std::int64_t tiles, std::int64_t columns, int width,
+                           std::int64_t n = blockIdx.x) {
     const std::int64_t across = (columns + width - 1) / width;
-    std::int64_t n = blockIdx.x;
     column = n % across * width;
     n /= across;
     tile = n % tiles;
@@ -39,13 +38,13 @@ struct GradientBlock {
 struct HeadQueries {
   std::int64_t b, h;  ///< batch element, query head
 
-  /// Looks `Count` of them up, from `first` on, each thread of `Threads` some.
-  template <int Threads, int Count, class V>
+  /// Looks `Count` of them up, from `first` on, each thread of `Threads` some; rows of one kind.
+  template <int Threads, int Count, RowKind kind, class V>
   __device__ void find(GradientQuery<V>* to, const Problem& problem, const V& variant,
                        const View<RowGradient<typename V::Real>, 3>& states,
                        std::int64_t first) const {
     for (int n = static_cast<int>(threadIdx.x); n < Count; n += Threads)
-      to[n].find(problem, variant, states, b, h, first + n);
+      to[n].template find<kind>(problem, variant, states, b, h, first + n);
   }
 
   /// Keys that some of a tile's queries see by position, and those that all see.
@@ -73,10 +72,11 @@ struct HeadQueries {
   }
 
   /// How much the user's function keeps of keys j <= key < end for `count` queries from `first` on,
-  /// or as many as there are.
+  /// or as many of both as there are: it is not asked where there are none.
   template <class V>
   __device__ Coverage coverage(const Problem& problem, const V& variant, std::int64_t first,
                                int count, std::int64_t j, std::int64_t end) const {
+    if (V::kHasMaskMod && (first >= problem.len_q || j >= problem.len_k)) return Coverage::none;
     return variant.mask_mod.coverage({b, h, first,
                                       first + count < problem.len_q ? first + count : problem.len_q,
                                       j, end < problem.len_k ? end : problem.len_k});

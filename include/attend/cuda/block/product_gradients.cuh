@@ -16,42 +16,30 @@
 /// @file
 /// Gradients of a tile whose scores are dot products times a scale, and from which position alone
 /// excludes: weights can be computed before the gradients by weights are there, in few
-/// instructions. What is known of queries is a pair of numbers each.
+/// instructions. What is known of queries is a pair of numbers each, as rows are trusted ones:
+/// their factor is 1, or NaN as their weights are.
 
 namespace attend::cuda {
-
-/// Whether a row's weights are powers of two of differences that one multiply-add takes: of greater
-/// logits the difference has to be taken first, and they have a factor.
-__device__ inline bool is_plain(float shift) {
-  return fabsf(shift) <= static_cast<float>(kTrustedLse<F16>);
-}
 
 /// Queries that are rows: those of a thread, in registers.
 template <class Engine, class V>
 class QueryRowStates {
  public:
   /// Of a tile's queries.
-  __device__ explicit QueryRowStates(const GradientQuery<V>* sQueries) : sQueries_(sQueries) {
+  __device__ explicit QueryRowStates(const GradientQuery<V>* sQueries) {
     for (int r = 0; r < Engine::kRows; ++r) {
-      const RowGradient<float> row = state(r, 0);
-      shift_[r] = row.shift * kLog2E;
+      const RowGradient<float> row = sQueries[Engine::row(r)].state;
+      shift_[r] = row.shift * kLog2E * row.factor;
       delta_[r] = row.delta;
-      plain_ = plain_ && is_plain(row.shift);
     }
   }
-  /// Whether all are plain.
-  __device__ bool plain() const { return plain_; }
   /// What is subtracted from exponents in columns c and c + 1 of row r.
   __device__ float2 shifts(int r, int) const { return {shift_[r], shift_[r]}; }
   /// What gradients by weights are measured from.
   __device__ float2 deltas(int r, int) const { return {delta_[r], delta_[r]}; }
-  /// All that is known.
-  __device__ RowGradient<float> state(int r, int) const { return sQueries_[Engine::row(r)].state; }
 
  private:
-  const GradientQuery<V>* sQueries_;
   float shift_[Engine::kRows], delta_[Engine::kRows];
-  bool plain_ = true;
 };
 
 /// Queries that are columns: those of a tile, in shared memory.
@@ -101,15 +89,13 @@ struct QueryColumnStates {
     }
   }
 
-  /// What there is to do when the copy is there; a barrier has to follow. Notes if some are not
-  /// plain, each warp in a place of its own.
-  __device__ void finish(int (&rough)[kCount / kWarp]) {
+  /// What there is to do when the copy is there; a barrier has to follow.
+  __device__ void finish() {
     const int n = opaque(static_cast<int>(threadIdx.x));
     if (n >= kCount) return;
     const RowGradient<float> row = states[n];
-    shift[n] = row.shift * kLog2E;
+    shift[n] = is_distrusted(row) ? kInfinity<float> : row.shift * kLog2E * row.factor;
     delta[n] = row.delta;
-    if (__any_sync(kAllLanes, !is_plain(row.shift)) && n % kWarp == 0) rough[n / kWarp] = 1;
   }
 
   /// What is subtracted from exponents in the thread's columns c and c + 1.
@@ -120,8 +106,6 @@ struct QueryColumnStates {
   __device__ float2 deltas(int, int c) const {
     return *reinterpret_cast<const float2*>(&delta[Engine::column(c)]);
   }
-  /// All that is known.
-  __device__ RowGradient<float> state(int, int c) const { return states[Engine::column(c)]; }
 };
 
 /// What is computed of the numbers up to here is not put off until later.
@@ -133,7 +117,7 @@ __device__ inline void settle(float (&x)[Rows][Columns]) {
     for (int c = 0; c < Columns; ++c) x[r][c] = opaque(x[r][c]);
 }
 
-/// Turns dot products into weights, those of queries that are plain.
+/// Turns dot products into weights.
 template <class Engine, class States>
 __device__ void weigh(typename Engine::Scores& rS, const States& states, float scale) {
   const float to_exponent = scale * kLog2E;
@@ -146,17 +130,6 @@ __device__ void weigh(typename Engine::Scores& rS, const States& states, float s
       rS[r][c + 1] = ex2_approx_ftz(fmaf(rS[r][c + 1], to_exponent, -shift.y));
     }
   settle(rS);
-}
-/// The same of any queries.
-template <class Engine, class States>
-__device__ void weigh_any(typename Engine::Scores& rS, const States& states, float scale) {
-#pragma unroll
-  for (int c = 0; c < Engine::kColumns; ++c)
-#pragma unroll
-    for (int r = 0; r < Engine::kRows; ++r) {
-      const RowGradient<float> row = states.state(r, c);
-      rS[r][c] = ex2_approx_ftz((__fmul_rn(scale, rS[r][c]) - row.shift) * kLog2E) * row.factor;
-    }
 }
 
 /// Turns gradients by weights into gradients by dot products.

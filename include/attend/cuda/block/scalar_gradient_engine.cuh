@@ -15,6 +15,10 @@ namespace attend::cuda {
 /// values.
 enum class Factor { keys, values };
 
+/// Whether an engine takes dot products column by column, as `softmax_state` does: where logits are
+/// so great that their rounding is seen in the weights, no other order will do.
+enum class InOrder { always, if_asked, never };
+
 /// The forward pass' engine: 64 x 64, 64 columns of gradients. Registers are shorter.
 template <class T>
 struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
@@ -22,8 +26,7 @@ struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   /// From 8.0 on bf16 is multiplied on tensor cores.
   static constexpr Compiled kCompiled =
       std::is_same_v<T, BF16> ? Compiled::before_8_0 : Compiled::everywhere;
-  /// Whether products can be taken in another order, by multiply-add.
-  static constexpr bool kHasOrder = false;
+  static constexpr InOrder kInOrder = InOrder::always;
   using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
   /// A tile where scores are looked at one by one.

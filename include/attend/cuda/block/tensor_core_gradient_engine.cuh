@@ -20,8 +20,7 @@ struct TensorCoreGradientEngine : TensorCorePart {
   using Real = float;
   /// From 8.0 on narrow head dims are flash's.
   static constexpr Compiled kCompiled = Width == 64 ? Compiled::before_8_0 : Compiled::from_8_0;
-  /// Whether products can be taken in another order, by multiply-add.
-  static constexpr bool kHasOrder = false;
+  static constexpr InOrder kInOrder = InOrder::never;
   static constexpr int kTileRows = 64;
   static constexpr int kTileColumns = 32;
   static constexpr int kWidth = Width;

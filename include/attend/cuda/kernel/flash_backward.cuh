@@ -86,7 +86,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
             ? queries.keys(problem, variant, first + row, Engine::kTiling.warp_rows)
             : HeadQueries::Keys{};
   }
-  queries.find<kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  queries.find<kThreads, kRows, RowKind::trusted>(shared.queries, problem, variant, call.states,
+                                                  first);
   const auto own_rows = [&](const View<const T, 4>& tensor) {
     return head_rows(tensor, block.b, block.h, first, problem.len_q);
   };
@@ -162,8 +163,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   const auto load = [&](int stage, const SeeingQueries<V>& at) {
     const HeadQueries head = at.head();
-    head.find<kThreads, kColumns>(shared.queries + stage * kColumns, problem, variant, call.states,
-                                  at.i);
+    head.find<kThreads, kColumns, RowKind::trusted>(shared.queries + stage * kColumns, problem,
+                                                    variant, call.states, at.i);
     const auto rows = [&](const View<const T, 4>& tensor) {
       return head_rows(tensor, head.b, head.h, at.i, problem.len_q);
     };

@@ -31,40 +31,60 @@ struct KeyGradientShared : GradientShared<Engine, V, 2 * Engine::kTileColumns> {
   std::int64_t column;  ///< first column of the gradients
 };
 
-/// Whether a block's tile has queries whose greatest logit and sum were taken anew, where that
-/// takes products in the same order. Each thread asks of those that it looked up.
+/// Whether a condition is true of one of `Count` queries. Each thread asks of those that it looked
+/// up.
+template <class Engine, int Count, class V, class Condition>
+__device__ bool any_query(const GradientQuery<V>* sQueries, Condition condition) {
+  bool any = false;
+  for (int n = static_cast<int>(threadIdx.x); n < Count; n += Engine::kThreads)
+    any = any || condition(sQueries[n]);
+  return __syncthreads_or(any) != 0;
+}
+
+/// Whether one of `Count` queries has maximum and sum taken anew, which asks for dot products in
+/// order.
 template <class Engine, int Count, class V>
 __device__ bool wants_order(const GradientQuery<V>* sQueries) {
-  bool wanted = false;
-  if constexpr (Engine::kHasOrder) {
-    for (int n = static_cast<int>(threadIdx.x); n < Count; n += Engine::kThreads)
-      wanted =
-          wanted || !(fabsf(sQueries[n].state.shift) <= static_cast<float>(kTrustedLse<float>));
-    wanted = __syncthreads_or(wanted) != 0;
-  }
-  return wanted;
+  if constexpr (Engine::kInOrder != InOrder::if_asked) return false;
+  return any_query<Engine, Count>(sQueries, [](const GradientQuery<V>& query) {
+    return !(fabsf(query.state.shift) <= static_cast<float>(kTrustedLse<float>));
+  });
 }
+
+/// Whether rows of one kind have no query among `Count`: then there is nothing to add.
+template <class Engine, int Count, RowKind kind, class V>
+__device__ bool none_of(const GradientQuery<V>* sQueries) {
+  if constexpr (kind == RowKind::any || kind == RowKind::trusted) return false;
+  return !any_query<Engine, Count>(
+      sQueries, [](const GradientQuery<V>& query) { return query.state.shift < kInfinity<float>; });
+}
+
+/// The rows whose gradients an engine sums; `distrusted_gradients` adds the others.
+template <class Engine>
+inline constexpr RowKind kRowsOf =
+    Engine::kInOrder == InOrder::never ? RowKind::trusted : RowKind::any;
 
 /// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
 inline constexpr int kGradientBlocks = 2;
 
-/// dQ = dS K. One block per tile of queries and part of the head dim.
-template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
-    query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
-  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
+/// What block n of `query_gradient` does; of distrusted rows it adds to what is there.
+template <class Engine, RowKind kind, class V>
+__device__ void query_gradient_of(const Problem& problem, const V& variant,
+                                  const GradientCall<typename Engine::Element>& call,
+                                  std::int64_t n) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
   const BackwardTensors<T>& t = call.tensors;
 
   const std::int64_t tiles = (problem.len_q + kRows - 1) / kRows;
-  const GradientBlock block(problem.heads, tiles, problem.head_dim, Engine::kWidth);
+  const GradientBlock block(problem.heads, tiles, problem.head_dim, Engine::kWidth, n);
   const std::int64_t h_kv = problem.head_kv(block.h);
   const HeadQueries queries{block.b, block.h};
   const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
   const auto keys = queries.keys(problem, variant, first, kRows);
-  queries.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  queries.find<Engine::kThreads, kRows, kind>(shared.queries, problem, variant, call.states, first);
+  if (none_of<Engine, kRows, kind>(shared.queries)) return;
   const bool in_order = wants_order<Engine, kRows>(shared.queries);
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
@@ -83,21 +103,29 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
                                              call.k, there, in_order);
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
-    gradients(rS, rG, j, keys.cover(j, j + kColumns) && kept == Coverage::all);
+    gradients(rS, rG, j,
+              kind != RowKind::distrusted && keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
-  store_gradient<Engine>(
-      rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3), [&](int n) -> T* {
-        return first + n < problem.len_q ? t.dq.address(block.b, block.h, first + n) : nullptr;
+  store_gradient<Engine, kind == RowKind::distrusted>(
+      rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3), [&](int row) -> T* {
+        return first + row < problem.len_q ? t.dq.address(block.b, block.h, first + row) : nullptr;
       });
 }
 
-/// dV = P^T dO and dK = dS^T Q. One block per tile of keys, and part of the head dims; tiles lie
-/// transposed, so that keys are rows.
+/// dQ = dS K. One block per tile of queries and part of the head dim.
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
-    key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+    query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
+  query_gradient_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
+}
+
+/// What block n of `key_gradients` does; of distrusted rows it adds to what is there.
+template <class Engine, RowKind kind, class V>
+__device__ void key_gradients_of(const Problem& problem, const V& variant,
+                                 const GradientCall<typename Engine::Element>& call,
+                                 std::int64_t n) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<KeyGradientShared<Engine, V>>();
@@ -105,7 +133,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
 
   if (threadIdx.x == 0) {
     const GradientBlock block(problem.heads_kv, (problem.len_k + kRows - 1) / kRows,
-                              max(problem.head_dim, problem.head_dim_v), Engine::kWidth);
+                              max(problem.head_dim, problem.head_dim_v), Engine::kWidth, n);
     const std::int64_t begin = block.tile * kRows;
     shared.keys = {block.b, block.h, begin, min(begin + kRows, problem.len_k), kColumns};
     shared.column = block.column;
@@ -121,7 +149,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   for (SeeingQueries<V> at(problem, variant, own); at.exists(); at = at.next()) {
     const HeadQueries queries = at.head();
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
-    queries.find<Engine::kThreads, kColumns>(sQueries, problem, variant, call.states, at.i);
+    queries.find<Engine::kThreads, kColumns, kind>(sQueries, problem, variant, call.states, at.i);
+    if (none_of<Engine, kColumns, kind>(sQueries)) continue;
     const bool in_order = wants_order<Engine, kColumns>(sQueries);
     const auto gQ = rows_from(t.q.inner(queries.b, queries.h), at.i);
     const auto gdO = rows_from(t.grad_out.inner(queries.b, queries.h), at.i);
@@ -132,7 +161,8 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
                                               call.grad_out, there);
     there = true;
-    const bool within = at.keys().cover(own.begin, own.begin + kRows) &&
+    const bool within = kind != RowKind::distrusted &&
+                        at.keys().cover(own.begin, own.begin + kRows) &&
                         at.coverage(own.begin, own.end) == Coverage::all;
     const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale,
                                                                queries, sQueries);
@@ -148,52 +178,83 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
       return own.begin + n < own.end ? to.address(own.b, own.h_kv, own.begin + n) : nullptr;
     };
   };
-  store_gradient<Engine>(rdK, call.scale, shared.column, problem.head_dim, t.dk.stride(3),
-                         row_to(t.dk));
-  store_gradient<Engine>(rdV, 1, shared.column, problem.head_dim_v, t.dv.stride(3), row_to(t.dv));
+  constexpr bool kAdds = kind == RowKind::distrusted;
+  store_gradient<Engine, kAdds>(rdK, call.scale, shared.column, problem.head_dim, t.dk.stride(3),
+                                row_to(t.dk));
+  store_gradient<Engine, kAdds>(rdV, 1, shared.column, problem.head_dim_v, t.dv.stride(3),
+                                row_to(t.dv));
 }
 
-/// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
-/// was broadcast. One block per tile of the bias.
+/// dV = P^T dO and dK = dS^T Q. One block per tile of keys, and part of the head dims; tiles lie
+/// transposed, so that keys are rows.
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
-    bias_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+    key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
+  key_gradients_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
+}
+
+/// A tile of the bias' gradient, and what is summed into it.
+struct BiasTile {
+  std::int64_t b, h, i, j;               ///< its first element
+  KeyRange batch, heads, queries, keys;  ///< the scores' batch elements, heads, queries and keys
+
+  /// Looks the n-th tile of rows x columns up. An axis of the bias' that is 1 is summed over: all
+  /// of the problem's is the tile's.
+  template <class Real>
+  __device__ void find(const Problem& problem, const View<Real, 4>& dbias, int rows, int columns,
+                       std::int64_t n) {
+    const auto own = [&](int axis, std::int64_t from, std::int64_t count, std::int64_t all) {
+      return dbias.extent(axis) == 1 ? KeyRange{0, all} : KeyRange{from, min(from + count, all)};
+    };
+    const std::int64_t across = (dbias.extent(3) + columns - 1) / columns;
+    const std::int64_t down = (dbias.extent(2) + rows - 1) / rows;
+    const std::int64_t head = n / across / down;
+    b = head / dbias.extent(1), h = head % dbias.extent(1);
+    i = n / across % down * rows, j = n % across * columns;
+    batch = own(0, b, 1, problem.batch), heads = own(1, h, 1, problem.heads);
+    queries = own(2, i, rows, problem.len_q), keys = own(3, j, columns, problem.len_k);
+  }
+};
+
+/// Shared memory of a block of `bias_gradient`.
+template <class Engine, class V>
+struct BiasGradientShared : GradientShared<Engine, V, Engine::kTileRows> {
+  BiasTile tile;
+};
+
+/// What block n of `bias_gradient` does; of distrusted rows it adds to what is there.
+template <class Engine, RowKind kind, class V>
+__device__ void bias_gradient_of(const Problem& problem, const V& variant,
+                                 const GradientCall<typename Engine::Element>& call,
+                                 std::int64_t n) {
   using T = typename Engine::Element;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
-  auto& shared = dynamic_shared<GradientShared<Engine, V, kRows>>();
+  auto& shared = dynamic_shared<BiasGradientShared<Engine, V>>();
   const BackwardTensors<T>& t = call.tensors;
   const auto& dbias = t.dbias;
 
-  // An axis of the bias' that is 1 is summed over: all of the problem's is this block's.
-  const auto own = [&](int axis, std::int64_t from, std::int64_t count, std::int64_t all) {
-    return dbias.extent(axis) == 1 ? KeyRange{0, all}
-                                   : KeyRange{from, from + count < all ? from + count : all};
-  };
-  const std::int64_t across = (dbias.extent(3) + kColumns - 1) / kColumns;
-  const std::int64_t down = (dbias.extent(2) + kRows - 1) / kRows;
-  const std::int64_t own_i = blockIdx.x / across % down * kRows,
-                     own_j = blockIdx.x % across * kColumns;
-  const std::int64_t head = blockIdx.x / across / down;
-  const std::int64_t own_b = head / dbias.extent(1), own_h = head % dbias.extent(1);
-  const KeyRange batch = own(0, own_b, 1, problem.batch), heads = own(1, own_h, 1, problem.heads);
-  const KeyRange queries = own(2, own_i, kRows, problem.len_q);
-  const KeyRange own_keys = own(3, own_j, kColumns, problem.len_k);
+  if (threadIdx.x == 0) shared.tile.find(problem, dbias, kRows, kColumns, n);
+  __syncthreads();
+  const auto& own = shared.tile;
 
   typename Engine::Scores rB = {};
-  for (std::int64_t b = batch.begin; b < batch.end; ++b)
-    for (std::int64_t h = heads.begin; h < heads.end; ++h)
-      for (std::int64_t i = queries.begin; i < queries.end; i += kRows) {
+  for (std::int64_t b = own.batch.begin; b < own.batch.end; ++b)
+    for (std::int64_t h = own.heads.begin; h < own.heads.end; ++h)
+      for (std::int64_t i = own.queries.begin; i < own.queries.end; i += kRows) {
         const HeadQueries of_head{b, h};
         const TileGradients<Engine, Queries::rows, V, GradientBy::score> gradients(
             problem, variant, call.scale, of_head, shared.queries);
         const auto keys = of_head.keys(problem, variant, i, kRows);
         __syncthreads();
-        of_head.find<Engine::kThreads, kRows>(shared.queries, problem, variant, call.states, i);
+        of_head.find<Engine::kThreads, kRows, kind>(shared.queries, problem, variant, call.states,
+                                                    i);
         __syncthreads();
+        if (none_of<Engine, kRows, kind>(shared.queries)) continue;
         const auto gQ = rows_from(t.q.inner(b, h), i);
         const auto gdO = rows_from(t.grad_out.inner(b, h), i);
         bool there = false;
-        for (std::int64_t j = own_keys.begin; j < own_keys.end; j += kColumns) {
+        for (std::int64_t j = own.keys.begin; j < own.keys.end; j += kColumns) {
           if (!keys.touch(j, j + kColumns) ||
               of_head.coverage(problem, variant, i, kRows, j, j + kColumns) == Coverage::none)
             continue;
@@ -218,14 +279,23 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
   // Rows or columns of the tile that stand for one element of the bias are summed.
   const int sum_rows = dbias.extent(2) == 1 ? kRows : 1;
   const int sum_columns = dbias.extent(3) == 1 ? kColumns : 1;
-  for (int n = static_cast<int>(threadIdx.x); n < kRows * kColumns; n += Engine::kThreads) {
-    const int row = n / kColumns, column = n % kColumns;
-    if (own_i + row >= dbias.extent(2) || own_j + column >= dbias.extent(3)) continue;
+  for (int at = static_cast<int>(threadIdx.x); at < kRows * kColumns; at += Engine::kThreads) {
+    const int row = at / kColumns, column = at % kColumns;
+    if (own.i + row >= dbias.extent(2) || own.j + column >= dbias.extent(3)) continue;
     typename Engine::Real sum = 0;
     for (int r = row; r < row + sum_rows; ++r)
       for (int c = column; c < column + sum_columns; ++c) sum += sB.at(r, c);
-    dbias(own_b, own_h, own_i + row, own_j + column) = sum;
+    auto& to = dbias(own.b, own.h, own.i + row, own.j + column);
+    to = kind == RowKind::distrusted ? to + sum : sum;
   }
+}
+
+/// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
+/// was broadcast. One block per tile of the bias.
+template <class Engine, class V>
+__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+    bias_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
+  bias_gradient_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
 }
 
 }  // namespace attend::cuda

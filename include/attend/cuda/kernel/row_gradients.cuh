@@ -25,6 +25,8 @@ inline constexpr int kRowWarps = 4;
 inline constexpr int kLanesOfRow = 8;
 /// Rows of a warp.
 inline constexpr int kRowsOfWarp = kWarp / kLanesOfRow;
+/// Rows of a block.
+inline constexpr int kRowsOfBlock = kRowWarps * kRowsOfWarp;
 
 /// Whether a warp's row has an allowed key.
 template <class V>
@@ -86,11 +88,12 @@ __device__ RealOf<T> product_of_rows(const View<const T, 4>& a, const View<const
   return all_lanes<kLanesOfRow>(sum, [](Real x, Real y) { return x + y; });
 }
 
-/// D = rowsum(dO * O) and its like: one `RowGradient` per row (b, h, i).
+/// D = rowsum(dO * O) and its like: one `RowGradient` per row (b, h, i). `distrusted_runs`: for
+/// each run of `kRowsOfBlock` rows, whether one of them is.
 template <class T, class V>
 __global__ void __launch_bounds__(kRowWarps* kWarp)
     row_gradients(Problem problem, V variant, BackwardTensors<T> tensors,
-                  View<RowGradient<RealOf<T>>, 3> states) {
+                  View<RowGradient<RealOf<T>>, 3> states, View<bool, 1> distrusted_runs) {
   using Real = RealOf<T>;
   const auto index_of = [&](std::int64_t number) -> Index {
     number = min(number, states.size() - 1);
@@ -99,7 +102,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
     return {b, head - b * problem.heads, number - head * problem.len_q, 0};
   };
   const std::int64_t first =
-      (std::int64_t{blockIdx.x} * kRowWarps + static_cast<int>(threadIdx.x) / kWarp) * kRowsOfWarp;
+      std::int64_t{blockIdx.x} * kRowsOfBlock + static_cast<int>(threadIdx.x) / kWarp * kRowsOfWarp;
   const int own = lane() / kLanesOfRow;
   const Index at = index_of(first + own);
 
@@ -135,6 +138,8 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
     }
   }
   if (lane() % kLanesOfRow == 0 && first + own < states.size()) states(at.b, at.h, at.i) = state;
+  const bool some = __syncthreads_or(distrusted) != 0;
+  if (threadIdx.x == 0) distrusted_runs(blockIdx.x) = some;
 }
 
 /// Threads of a block of `sink_gradient`.

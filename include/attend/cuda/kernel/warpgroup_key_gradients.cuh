@@ -22,7 +22,6 @@ template <class Engine, class V>
 struct WarpgroupKeyShared<Engine, V, FlashScores::products> : FlashGradientTiles<Engine> {
   SeeingSpan keys;
   QueryColumnStates<Engine> states[Engine::kTiling.stages];
-  int rough[Engine::kTileColumns / kWarp];  ///< whether there were queries that are not plain
 };
 
 /// The tiles of queries that a block goes through.
@@ -52,7 +51,6 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     const std::int64_t begin = block.tile * kRows;
     if constexpr (kProducts) {
       shared.keys.find(problem, variant, block, kRows, kColumns);
-      for (int& rough : shared.rough) rough = 0;
     } else {
       shared.keys = {block.b, block.h, begin, min(begin + kRows, problem.len_k), kColumns};
     }
@@ -78,12 +76,12 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
       states.begin_copy(call.states, head.b, head.h, at.i, problem.len_q);
       states.find_seen(at.within(), shared.keys.band, at.i, own.begin);
     } else {
-      head.find<kThreads, kColumns>(shared.queries + stage * kColumns, problem, variant,
-                                    call.states, at.i);
+      head.find<kThreads, kColumns, RowKind::trusted>(shared.queries + stage * kColumns, problem,
+                                                      variant, call.states, at.i);
     }
   };
   const auto finish = [&](int stage) {
-    if constexpr (kProducts) shared.states[stage].finish(shared.rough);
+    if constexpr (kProducts) shared.states[stage].finish();
   };
 
   typename Engine::Output rdK, rdV;
@@ -101,10 +99,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     if constexpr (kProducts) {
       const auto& states = shared.states[stage];
       Engine::template wait<Running + 1>(rS);
-      if constexpr (Running > 0)
-        weigh<Engine>(rS, states, call.scale);
-      else
-        weigh_any<Engine>(rS, states, call.scale);
+      weigh<Engine>(rS, states, call.scale);
       if (states.within == 0) states.exclude(rS);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
@@ -141,7 +136,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   };
 
   // If gradients are not finite and something was excluded, all is done again with a look at each
-  // tile; so it is if there were queries that are not plain.
+  // tile.
   const auto spoiled = [&] {
     if constexpr (kProducts) excluded = !shared.keys.within();
     return __any_sync(kAllLanes, excluded) &&
@@ -175,9 +170,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     Engine::add_weighted(rdV, rS, sdO);
     Engine::add_weighted(rdK, rG, sQ);
     values = Values::any;
-    bool rough = false;
-    for (const int any : shared.rough) rough = rough || any != 0;
-    again = __syncthreads_or(spoiled() || rough) != 0;
+    again = __syncthreads_or(spoiled()) != 0;
   }
 #pragma unroll 1
   while (again) {

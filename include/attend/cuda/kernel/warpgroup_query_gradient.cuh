@@ -40,7 +40,8 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
             ? queries.keys(problem, variant, first + row, Engine::kTiling.warp_rows)
             : HeadQueries::Keys{};
   }
-  queries.find<kThreads, kRows>(shared.queries, problem, variant, call.states, first);
+  queries.find<kThreads, kRows, RowKind::trusted>(shared.queries, problem, variant, call.states,
+                                                  first);
   const auto own_rows = [&](const View<const T, 4>& tensor) {
     return head_rows(tensor, block.b, block.h, first, problem.len_q);
   };
@@ -75,10 +76,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
     const bool position = seen.cover(j, j + kColumns);
     if constexpr (kProducts) {
       Engine::template wait<Running + 1>(rS);
-      if constexpr (Running > 0)
-        weigh<Engine>(rS, states, call.scale);
-      else
-        weigh_any<Engine>(rS, states, call.scale);
+      weigh<Engine>(rS, states, call.scale);
       const unsigned allowed = position ? ~0u : gradients.seen(j);
       Engine::template wait<Running>(rG);
       take_gradients<Engine>(rS, rG, states);
@@ -108,8 +106,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
   };
 
   // If gradients are not finite and something was excluded, all is done again with a look at each
-  // tile; so it is if there are queries that are not plain. A lane has part of the sums that its
-  // row's other lanes' pairs go into.
+  // tile. A lane has part of the sums that its row's other lanes' pairs go into.
   const auto spoiled = [&] {
     return __any_sync(kAllLanes, excluded) && has_not_finite<Engine>(rdQ);
   };
@@ -136,7 +133,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
     Engine::template wait<0>(rdQ);
     Engine::add_weighted(rdQ, rG, shared.ring[stages.before()][0]);
     values = Values::any;
-    again = __syncthreads_or(spoiled() || !states.plain()) != 0;
+    again = __syncthreads_or(spoiled()) != 0;
   }
 #pragma unroll 1
   while (again) {

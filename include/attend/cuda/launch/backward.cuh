@@ -27,11 +27,11 @@ void launch_backward(Path path, const Problem& problem, V variant,
     launch_parameter_gradient(problem, variant, tensors, rows.states, stream);
   if constexpr (sizeof(T) == 2) {
     if (runs_flash<V>(path, problem))
-      return launch_flash_backward(problem, variant, tensors, rows.states, stream);
+      return launch_flash_backward(problem, variant, tensors, rows, stream);
   }
   if constexpr (!std::is_same_v<T, double>) {
     if (path == Path::mem_efficient)
-      return launch_mem_efficient_backward(problem, variant, tensors, rows.states, stream);
+      return launch_mem_efficient_backward(problem, variant, tensors, rows, stream);
   }
   launch_math_backward(problem, variant, tensors, rows.states, stream);
 }

@@ -95,19 +95,22 @@ void launch_flash_gradients(const Problem& problem, const V& variant, const Grad
 /// memory-efficient path's.
 template <class T, class V>
 void launch_flash_backward(const Problem& problem, V variant, const BackwardTensors<T>& tensors,
-                           const View<RowGradient<float>, 3>& states, cudaStream_t stream) {
-  const GradientCall<T> call = gradient_call(variant, tensors, states);
-  if (tensors.dbias) launch_tensor_core_bias_gradient(problem, variant, call, stream);
+                           const RowGradients<float>& rows, cudaStream_t stream) {
+  const GradientCall<T> call = gradient_call(variant, tensors, rows);
+  launch_tensor_core_bias_gradient(problem, variant, call, stream);
   switch (flash_gradient_tiling(problem.head_dim, problem.head_dim_v, FlashGradient::of_keys,
                                 FlashScores::any, ProductUnit::warp)
               .head_dim) {
     case 64:
-      return launch_flash_gradients<T, 64>(problem, variant, call, stream);
+      launch_flash_gradients<T, 64>(problem, variant, call, stream);
+      break;
     case 128:
-      return launch_flash_gradients<T, 128>(problem, variant, call, stream);
+      launch_flash_gradients<T, 128>(problem, variant, call, stream);
+      break;
     default:
-      return launch_flash_gradients<T, 256>(problem, variant, call, stream);
+      launch_flash_gradients<T, 256>(problem, variant, call, stream);
   }
+  launch_distrusted_gradients(problem, variant, call, rows.distrusted_runs, stream);
 }
 
 }  // namespace attend::cuda

@@ -7,8 +7,10 @@
 
 #include "../block/float_gradient_engine.cuh"
 #include "../block/tensor_core_gradient_engine.cuh"
+#include "../kernel/distrusted_gradients.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
 #include "launch.cuh"
+#include "row_gradients.cuh"
 #include "usable.cuh"
 
 /// @file
@@ -23,10 +25,10 @@ inline std::int64_t tiles(std::int64_t count, int size) { return (count + size -
 /// sums by, as half types keep more of gradients that are scaled last.
 template <class T, class V>
 GradientCall<T> gradient_call(V& variant, const BackwardTensors<T>& tensors,
-                              const View<RowGradient<RealOf<T>>, 3>& states) {
+                              const RowGradients<RealOf<T>>& rows) {
   const GradientCall<T> call{.scale = variant.scale,
                              .tensors = tensors,
-                             .states = states,
+                             .states = rows.states,
                              .q = row_layout(tensors.q),
                              .k = row_layout(tensors.k),
                              .v = row_layout(tensors.v),
@@ -45,37 +47,75 @@ void launch_gradient(const char* what, void (*kernel)(Problem, V, GradientCall<T
   launch(what, kernel, grid, stream, problem, variant, call);
 }
 
-/// Computes the bias' gradient.
+/// Blocks of `key_gradients`.
+template <class Engine>
+std::int64_t key_gradients_blocks(const Problem& problem) {
+  return GradientBlock::count(problem.batch, problem.heads_kv,
+                              tiles(problem.len_k, Engine::kTileRows),
+                              std::max(problem.head_dim, problem.head_dim_v), Engine::kWidth);
+}
+/// Blocks of `query_gradient`.
+template <class Engine>
+std::int64_t query_gradient_blocks(const Problem& problem) {
+  return GradientBlock::count(problem.batch, problem.heads, tiles(problem.len_q, Engine::kTileRows),
+                              problem.head_dim, Engine::kWidth);
+}
+/// Blocks of `bias_gradient`: none if it is not wanted.
+template <class Engine>
+std::int64_t bias_gradient_blocks(const View<float, 4>& dbias) {
+  if (!dbias) return 0;
+  return dbias.extent(0) * dbias.extent(1) * tiles(dbias.extent(2), Engine::kTileRows) *
+         tiles(dbias.extent(3), Engine::kTileColumns);
+}
+
+/// Computes the bias' gradient, if it is wanted.
 template <class Engine, class V>
 void launch_bias_gradient(const Problem& problem, const V& variant,
                           const GradientCall<typename Engine::Element>& call, cudaStream_t stream) {
-  const auto& dbias = call.tensors.dbias;
   launch_gradient("bias_gradient", bias_gradient<Engine, V>,
-                  {dbias.extent(0) * dbias.extent(1) * tiles(dbias.extent(2), Engine::kTileRows) *
-                       tiles(dbias.extent(3), Engine::kTileColumns),
-                   Engine::kThreads, sizeof(GradientShared<Engine, V, Engine::kTileRows>)},
+                  {bias_gradient_blocks<Engine>(call.tensors.dbias), Engine::kThreads,
+                   sizeof(BiasGradientShared<Engine, V>)},
                   stream, problem, variant, call);
 }
 
-/// Runs an engine, and another for the bias' gradient: 16 bytes of memory per row beyond the
-/// tensors, and no more.
+/// Runs an engine, and another for the bias' gradient.
 template <class Engine, class BiasEngine = Engine, class V>
 void launch_gradient_engine(const Problem& problem, const V& variant,
                             const GradientCall<typename Engine::Element>& call,
                             cudaStream_t stream) {
   launch_gradient("key_gradients", key_gradients<Engine, V>,
-                  {GradientBlock::count(
-                       problem.batch, problem.heads_kv, tiles(problem.len_k, Engine::kTileRows),
-                       std::max(problem.head_dim, problem.head_dim_v), Engine::kWidth),
-                   Engine::kThreads, sizeof(KeyGradientShared<Engine, V>)},
+                  {key_gradients_blocks<Engine>(problem), Engine::kThreads,
+                   sizeof(KeyGradientShared<Engine, V>)},
                   stream, problem, variant, call);
-  launch_gradient(
-      "query_gradient", query_gradient<Engine, V>,
-      {GradientBlock::count(problem.batch, problem.heads, tiles(problem.len_q, Engine::kTileRows),
-                            problem.head_dim, Engine::kWidth),
-       Engine::kThreads, sizeof(GradientShared<Engine, V, Engine::kTileRows>)},
-      stream, problem, variant, call);
-  if (call.tensors.dbias) launch_bias_gradient<BiasEngine>(problem, variant, call, stream);
+  launch_gradient("query_gradient", query_gradient<Engine, V>,
+                  {query_gradient_blocks<Engine>(problem), Engine::kThreads,
+                   sizeof(GradientShared<Engine, V, Engine::kTileRows>)},
+                  stream, problem, variant, call);
+  launch_bias_gradient<BiasEngine>(problem, variant, call, stream);
+}
+
+/// Blocks of `distrusted_gradients`, at most: what a device has room for at once, so that it takes
+/// little time where no row is distrusted.
+inline constexpr std::int64_t kDistrustedBlocks = 256;
+
+/// Adds what distrusted rows of half types contribute.
+template <class T, class V>
+void launch_distrusted_gradients(const Problem& problem, const V& variant,
+                                 const GradientCall<T>& call, const View<bool, 1>& distrusted_runs,
+                                 cudaStream_t stream) {
+  using Engine = ScalarGradientEngine<T>;
+  const auto start = [&](const char* what, auto kernel, std::size_t shared, auto... blocks) {
+    const std::int64_t most = std::min(std::max({blocks...}), kDistrustedBlocks);
+    if (most == 0) return;
+    allow_shared_memory(kernel, shared);
+    launch(what, kernel, {most, Engine::kThreads, shared}, stream, problem, variant, call,
+           distrusted_runs, static_cast<int>(blocks)...);
+  };
+  start("distrusted_gradients", distrusted_gradients<Engine, V>,
+        sizeof(KeyGradientShared<Engine, V>), query_gradient_blocks<Engine>(problem),
+        key_gradients_blocks<Engine>(problem));
+  start("distrusted_bias_gradient", distrusted_bias_gradient<Engine, V>,
+        sizeof(BiasGradientShared<Engine, V>), bias_gradient_blocks<Engine>(call.tensors.dbias));
 }
 
 /// Computes the bias' gradient on tensor cores, from 8.0 on: before, a block has not the shared
@@ -107,20 +147,19 @@ void launch_float_backward(const Problem& problem, const V& variant,
 template <class T, class V>
 void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
-                                   const View<RowGradient<RealOf<T>>, 3>& states,
-                                   cudaStream_t stream) {
-  const GradientCall<T> call = gradient_call(variant, tensors, states);
+                                   const RowGradients<RealOf<T>>& rows, cudaStream_t stream) {
+  const GradientCall<T> call = gradient_call(variant, tensors, rows);
   if constexpr (std::is_same_v<T, float>) {
     return launch_float_backward(problem, variant, call, stream);
   } else {
-    if (usable_capability_of<V>() >= kCapabilityA100)
-      return launch_gradient_engine<TensorCoreGradientEngine<T, 128>>(problem, variant, call,
-                                                                      stream);
-    if constexpr (std::is_same_v<T, BF16>) {
-      launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
+    if (usable_capability_of<V>() >= kCapabilityA100) {
+      launch_gradient_engine<TensorCoreGradientEngine<T, 128>>(problem, variant, call, stream);
+    } else if constexpr (std::is_same_v<T, BF16>) {
+      return launch_gradient_engine<ScalarGradientEngine<T>>(problem, variant, call, stream);
     } else {
       launch_gradient_engine<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
     }
+    launch_distrusted_gradients(problem, variant, call, rows.distrusted_runs, stream);
   }
 }
 

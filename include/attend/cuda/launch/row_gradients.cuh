@@ -17,6 +17,7 @@ template <class Real>
 struct RowGradients {
   Memory memory;                        ///< theirs
   View<RowGradient<Real>, 3> states{};  ///< (b h i)
+  View<bool, 1> distrusted_runs{};      ///< whether one of `kRowsOfBlock` neighbours is
 };
 
 /// Computes them, and the sinks' gradient, if it is wanted.
@@ -26,13 +27,15 @@ RowGradients<RealOf<T>> launch_row_gradients(const Problem& problem, const V& va
                                              cudaStream_t stream) {
   using Real = RealOf<T>;
   const std::int64_t count = problem.batch * problem.heads * problem.len_q;
-  RowGradients<Real> rows{Memory(static_cast<std::size_t>(count) * sizeof(RowGradient<Real>),
-                                 Stream::borrowed(stream))};
-  rows.states = {static_cast<RowGradient<Real>*>(rows.memory.data()),
-                 {problem.batch, problem.heads, problem.len_q}};
-  launch("row_gradients", row_gradients<T, V>,
-         {(count + kRowWarps * kRowsOfWarp - 1) / (kRowWarps * kRowsOfWarp), kRowWarps * kWarp},
-         stream, problem, variant, tensors, rows.states);
+  const std::int64_t runs = (count + kRowsOfBlock - 1) / kRowsOfBlock;
+  const auto states_bytes = static_cast<std::size_t>(count) * sizeof(RowGradient<Real>);
+  RowGradients<Real> rows{
+      Memory(states_bytes + static_cast<std::size_t>(runs), Stream::borrowed(stream))};
+  auto* const states = static_cast<RowGradient<Real>*>(rows.memory.data());
+  rows.states = {states, {problem.batch, problem.heads, problem.len_q}};
+  rows.distrusted_runs = {reinterpret_cast<bool*>(states + count), {runs}};
+  launch("row_gradients", row_gradients<T, V>, {runs, kRowWarps * kWarp}, stream, problem, variant,
+         tensors, rows.states, rows.distrusted_runs);
   if (tensors.dsink)
     launch("sink_gradient", sink_gradient<V>, {tensors.dsink.size(), kSinkThreads}, stream, problem,
            variant, rows.states, tensors.dsink);
