@@ -38,11 +38,17 @@ TEST(Dual, SlopesOfFunctions) {
     expect_slope([](auto s) { return sinh(s) + cosh(s) * tanh(s); }, x, "hyperbolic");
     expect_slope([](auto s) { return asinh(s) + acosh(1 + s) + atanh(s / 3); }, x, "inverse");
     expect_slope([](auto s) { return erf(s) * copysign(s, -1) + copysign(2, s); }, x, "errors");
+    expect_slope([](auto s) { return erfc(s) * fdim(s, 0.5) + fdim(s, 2) + fdim(9, s); }, x,
+                 "differences");
+    expect_slope([](auto s) { return fma(s, 2, 3) * fma(2.f, s, s) + fma(2, 3, s * s); }, x,
+                 "fused");
+    expect_slope([](auto s) { return remainder(s, 2) * remainder(7, s); }, x, "remainders");
     expect_slope([](auto s) { return hypot(s, 2 * s) * atan2(1, s) + fmod(7, s); }, x, "two");
     expect_slope([](auto s) { return abs(-s) + fabs(s - 1) * s; }, x, "sizes");
     expect_slope([](auto s) { return max(s, 1) * min(2, s) + fmax(s, s * s) + fmin(s, 1.); }, x,
                  "extremes");
     expect_slope([](auto s) { return s + floor(s) + ceil(s) + round(s) + trunc(s); }, x, "steps");
+    expect_slope([](auto s) { return s * rint(s) + nearbyint(s); }, x, "whole");
   }
 }
 
@@ -127,6 +133,8 @@ TEST(Score, HasTheLimitsOfItsValue) {
   for (const float sign : {1.f, -1.f})
     EXPECT_EQ(kind(Dual<float>(sign * std::numeric_limits<float>::infinity(), 1)), 2);
   EXPECT_EQ(kind(Score<float>(std::numeric_limits<float>::quiet_NaN())), 4);
+  EXPECT_TRUE(signbit(Score<float>(-0.f)));
+  EXPECT_FALSE(signbit(Dual<float>(2, -1)));
 }
 
 TEST(Score, FunctionsOfPlainNumbersWillDo) {

@@ -41,9 +41,9 @@ TEST(Elementary, ExpAtTheEnds) {
   EXPECT_NEAR(elementary::exp(-100.f), std::exp(-100.), 2e-45);  // subnormal
 }
 
-TEST(Elementary, TanhIsWithinTwoUnits) {
+TEST(Elementary, TanhIsWithinThreeUnits) {
   for (float x = 1e-30f; x < 100; x *= 1.0003f) {
-    ASSERT_LE(units(elementary::tanh(x), std::tanh(double{x})), 2) << x;
+    ASSERT_LE(units(elementary::tanh(x), std::tanh(double{x})), 3) << x;
     ASSERT_EQ(elementary::tanh(-x), -elementary::tanh(x)) << x;
   }
 }

@@ -74,8 +74,8 @@ template <class A, class B>
 using MixedType = typename Mixed<A, B>::Type;
 
 /// `value + slope * epsilon` with `epsilon^2 = 0`. Mixes with plain numbers, whose slope is 0;
-/// comparisons look at the value. Functions as in cmath are found by argument-dependent lookup:
-/// write `tanh(s)`, not `std::tanh(s)`.
+/// comparisons look at the value. Functions as in cmath (but for `tgamma`, `lgamma` and those that
+/// take numbers apart) are found by argument-dependent lookup: write `tanh(s)`, not `std::tanh(s)`.
 template <class Real, class Slope = Real>
 struct Dual {
   Real value = 0;   ///< of the expression
@@ -188,11 +188,16 @@ struct Dual {
   ATTEND_HD friend Dual ceil(Dual a) { return {std::ceil(a.value), 0}; }
   /// Slope 0.
   ATTEND_HD friend Dual round(Dual a) { return {std::round(a.value), 0}; }
-
+  /// Slope 0.
+  ATTEND_HD friend Dual rint(Dual a) { return {std::rint(a.value), 0}; }
+  /// Slope 0.
+  ATTEND_HD friend Dual nearbyint(Dual a) { return {std::nearbyint(a.value), 0}; }
   /// Slope 0.
   ATTEND_HD friend Dual trunc(Dual a) { return {std::trunc(a.value), 0}; }
   /// Of the value.
   ATTEND_HD friend bool isnan(Dual a) { return a.value != a.value; }
+  /// Of the value.
+  ATTEND_HD friend bool signbit(Dual a) { return std::signbit(a.value); }
   /// Of the value.
   ATTEND_HD friend bool isfinite(Dual a) { return a.value - a.value == 0; }
   /// Of the value.
@@ -273,6 +278,8 @@ struct Dual {
     constexpr Real kTwoOverRootPi = static_cast<Real>(1.12837916709551257);
     return {std::erf(a.value), kTwoOverRootPi * std::exp(-a.value * a.value) * a.slope};
   }
+  /// Derivative: -2 / sqrt(pi) exp(-x^2).
+  ATTEND_HD friend Dual erfc(Dual a) { return {std::erfc(a.value), -erf(a).slope}; }
 };
 
 /// By value.
@@ -327,6 +334,12 @@ ATTEND_HD constexpr Number fmax(A a, B b) {
   const Number x(a), y(b);
   return x != x ? y : x < y ? y : x;
 }
+/// The first less the second, but not below 0.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD constexpr Number fdim(A a, B b) {
+  const Number x(a), y(b);
+  return x <= y ? Number(0) : x - y;
+}
 /// The size of the first with the sign of the second.
 template <class A, class B, class Number = MixedType<A, B>>
 ATTEND_HD Number copysign(A a, B b) {
@@ -338,6 +351,20 @@ template <class A, class B, class Number = MixedType<A, B>>
 ATTEND_HD Number fmod(A a, B b) {
   const Number x(a), y(b);
   return {std::fmod(x.value, y.value), x.slope - std::trunc(x.value / y.value) * y.slope};
+}
+/// The slope is that of the first, less a whole number of times that of the second.
+template <class A, class B, class Number = MixedType<A, B>>
+ATTEND_HD Number remainder(A a, B b) {
+  const Number x(a), y(b);
+  const auto value = std::remainder(x.value, y.value);
+  return {value, x.slope - std::rint((x.value - value) / y.value) * y.slope};
+}
+/// a b + c, rounded once.
+template <class A, class B, class C, class Number = decltype(A() * B() + C())>
+requires requires(Number sum) { sum.slope; }
+ATTEND_HD Number fma(A a, B b, C c) {
+  const Number x(a), y(b), z(c);
+  return {std::fma(x.value, y.value, z.value), x.value * y.slope + y.value * x.slope + z.slope};
 }
 /// sqrt(a^2 + b^2)
 template <class A, class B, class Number = MixedType<A, B>>

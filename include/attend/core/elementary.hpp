@@ -7,8 +7,7 @@
 
 /// @file
 /// Elementary functions for a user's score function. The C library's are called for one number at a
-/// time; of a loop that calls these compilers make vectors (of `tanh` g++ only where instructions
-/// take masks, as AVX-512's do). On a device they are CUDA's.
+/// time; of a loop that calls these compilers make vectors. On a device they are CUDA's.
 
 namespace attend {
 
@@ -20,16 +19,21 @@ struct Dual;
 /// What `tanh` and `exp` of a `Score` and of a `Dual` are computed by.
 namespace elementary {
 
-/// (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| < 0.625, highest power first (Cephes
-/// tanhf).
-inline constexpr float kTanhNearZero[] = {-5.70498872745e-3f, 2.06390887954e-2f, -5.37397155531e-2f,
-                                          1.33314422036e-1f, -3.33332819422e-1f};
-
 #if !defined(__CUDA_ARCH__)
-/// e^x as 2^n times a factor, with an error below a unit in the last place; |x| is at most 2^21.
+/// The lesser of x and `most`, which is above 0; NaN for NaN. By their bits: a choice between
+/// floats is control flow to g++, which then makes no vectors.
+inline float at_most(float x, float most) {
+  constexpr std::int32_t kInfinityBits = 0x7f800000;
+  const auto bits = __builtin_bit_cast(std::int32_t, x);
+  const auto limit = __builtin_bit_cast(std::int32_t, most);
+  const std::int32_t if_nan = -static_cast<std::int32_t>(bits > kInfinityBits);
+  return __builtin_bit_cast(float, (bits < limit ? bits : limit) | (bits & if_nan));
+}
+
+/// e^x as 2^n times 1 + rest, with an error below a unit in the last place; |x| is at most 2^21.
 struct ReducedExp {
   std::int32_t n;  ///< x / ln 2, rounded
-  float factor;    ///< e^(x - n ln 2)
+  float rest;      ///< e^(x - n ln 2) - 1
 
   /// Of x.
   explicit ReducedExp(float x) {
@@ -44,7 +48,7 @@ struct ReducedExp {
     p = p * r + 4.16665454e-2f;
     p = p * r + 1.66665696e-1f;
     p = p * r + 0.5f;
-    factor = p * r * r + r + 1;
+    rest = p * r * r + r;
     n = __builtin_bit_cast(std::int32_t, shifted) - __builtin_bit_cast(std::int32_t, kRounds);
   }
 };
@@ -57,31 +61,23 @@ ATTEND_HD inline float exp(float x) {
 #if defined(__CUDA_ARCH__)
   return ::expf(x);
 #else
-  x = x > 89 ? 89.f : x;      // infinity
-  x = x < -105 ? -105.f : x;  // 0
-  const ReducedExp reduced(x);
-  const std::int32_t half = reduced.n >> 1;  // 2^n alone may be no float
-  return reduced.factor * power_of_two(half) * power_of_two(reduced.n - half);
+  const ReducedExp reduced(-at_most(-at_most(x, 89), 105));  // infinity, 0
+  const std::int32_t half = reduced.n >> 1;                  // 2^n alone may be no float
+  return (1 + reduced.rest) * power_of_two(half) * power_of_two(reduced.n - half);
 #endif
 }
 /// The C library's.
 ATTEND_HD inline double exp(double x) { return std::exp(x); }
 
-/// tanh(x), with an error of at most 2 units in the last place; NaN for NaN.
+/// tanh(x), with an error of at most 3 units in the last place; NaN for NaN.
 ATTEND_HD inline float tanh(float x) {
 #if defined(__CUDA_ARCH__)
   return ::tanhf(x);
 #else
-  const float size = std::fabs(x);
-  const ReducedExp reduced(20 < 2 * size ? 20 : 2 * size);
-  const float far = 1 - 2 / (reduced.factor * power_of_two(reduced.n) + 1);
-  const float z = x * x;
-  float p = kTanhNearZero[0];
-  p = p * z + kTanhNearZero[1];
-  p = p * z + kTanhNearZero[2];
-  p = p * z + kTanhNearZero[3];
-  p = p * z + kTanhNearZero[4];
-  return size < 0.625f ? p * z * x + x : std::copysign(far, x);
+  const ReducedExp reduced(at_most(2 * std::fabs(x), 20));
+  const float power = power_of_two(reduced.n);
+  const float t = power * reduced.rest + (power - 1);  // e^2|x| - 1, exact near 0 too
+  return std::copysign(t / (t + 2), x);
 #endif
 }
 /// The C library's.
