@@ -65,4 +65,12 @@ INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientBackward, ::testing::ValuesIn(suppor
 INSTANTIATE_TEST_SUITE_P(Cases, FlashBackward, ::testing::ValuesIn(device::flash_cases()),
                          case_name);
 
+// By hand: thousands of them.
+INSTANTIATE_TEST_SUITE_P(Long, MathBackward, ::testing::ValuesIn(support::long_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(Long, MemEfficientBackward, ::testing::ValuesIn(support::long_cases()),
+                         case_name);
+INSTANTIATE_TEST_SUITE_P(Long, FlashBackward,
+                         ::testing::ValuesIn(device::flash_cases(support::long_cases())),
+                         case_name);
+
 }  // namespace

@@ -1,4 +1,4 @@
-// The shared cases that the flash path takes.
+// The cases that the flash path takes, of the shared ones or others.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,7 @@
 namespace device {
 
 /// Head dims up to 256.
-inline std::vector<support::Case> flash_cases() {
-  std::vector<support::Case> list = support::cases();
+inline std::vector<support::Case> flash_cases(std::vector<support::Case> list = support::cases()) {
   std::erase_if(list,
                 [](const support::Case& c) { return std::max(c.head_dim, c.head_dim_v) > 256; });
   return list;

@@ -69,4 +69,12 @@ INSTANTIATE_TEST_SUITE_P(Cases, MemEfficientForward, ::testing::ValuesIn(support
 INSTANTIATE_TEST_SUITE_P(Cases, FlashForward, ::testing::ValuesIn(device::flash_cases()),
                          case_name);
 
+// By hand: thousands of them.
+INSTANTIATE_TEST_SUITE_P(Long, MathForward, ::testing::ValuesIn(support::long_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(Long, MemEfficientForward, ::testing::ValuesIn(support::long_cases()),
+                         case_name);
+INSTANTIATE_TEST_SUITE_P(Long, FlashForward,
+                         ::testing::ValuesIn(device::flash_cases(support::long_cases())),
+                         case_name);
+
 }  // namespace

@@ -88,4 +88,9 @@ attend::cuda::Functors<attend::F16> softcap_in_documents(
       score, attend::mask_mod(attend::DocumentMask<std::int32_t>{ids, ids, true}));
 }
 
+attend::cuda::Functors<double> below(std::int64_t first_hidden) {
+  return attend::cuda::functors<double>(attend::mask_mod(
+      [=] __host__ __device__(attend::Index at) { return at.j < at.i + first_hidden; }));
+}
+
 }  // namespace functors

@@ -32,4 +32,7 @@ attend::cuda::Functors<float> chosen(const Score& score, const Mask& mask);
 attend::cuda::Functors<attend::F16> softcap_in_documents(
     float cap, const attend::View<const std::int32_t, 2>& ids);
 
+/// A lambda for host and device, for double: query i sees the keys before i + first_hidden.
+attend::cuda::Functors<double> below(std::int64_t first_hidden);
+
 }  // namespace functors

@@ -200,6 +200,28 @@ TEST_F(ChosenFunctors, PrefixLm) {
   expect_same({}, {.kind = Mask::Kind::prefix, .lengths = on_device.data()}, {.mask = mask});
 }
 
+TEST(Functors, LambdaForHostAndDevice) {
+  attend::Tensor<double, 4> q(1, 2, 20, 8), k(1, 2, 30, 8);
+  q.setRandom(), k.setRandom();
+  const OnDevice<double, 4> there_q(q), there_k(k);
+  const attend::Attend<double> attention;
+  const attend::Call<double> causal{.causal = attend::Causal::offset(4)};
+  const auto result = attention.forward(there_q, there_k, there_k, {}, functors::below(5));
+  const auto expected = attention.forward(q, k, k, causal);
+  const auto gradients =
+      attention.backward(there_q, result, there_q, there_k, there_k, {}, functors::below(5));
+  const auto expected_gradients = attention.backward(q, expected, q, k, k, causal);
+  const auto expect_close = [](const OnDevice<double, 4>& there,
+                               const attend::Tensor<double, 4>& here) {
+    const auto copy = there.host();
+    for (Eigen::Index n = 0; n < here.size(); ++n)
+      ASSERT_NEAR(copy.data()[n], here.data()[n], 1e-12) << n;
+  };
+  expect_close(result.out, expected.out);
+  expect_close(gradients.dq, expected_gradients.dq);
+  expect_close(gradients.dk, expected_gradients.dk);
+}
+
 // Two documents of 128 tokens, in one head; or one of 256.
 struct HalfFunctors : ::testing::Test {
   static constexpr Path kPaths[] = {Path::flash, Path::mem_efficient, Path::math};

@@ -88,6 +88,34 @@ std::int64_t extra(bool flash, std::int64_t len_q, std::int64_t len_k,
   return peak - before;
 }
 
+// The same of a backward pass of the fused path, by one thread.
+template <class T, class... Mods>
+std::int64_t extra_backward(std::int64_t len_q, std::int64_t len_k, attend::Call<T> call = {},
+                            const Mods&... mods) {
+  constexpr std::int64_t kHeads = 16;  // so many that the keys are not cut into parts
+  const int threads = attend::threads();
+  attend::set_threads(1);
+  const std::vector<T> row(kDim, T(0.5f));
+  const attend::View<const T, 4> q(row.data(), {1, kHeads, len_q, kDim}, {0, 0, 0, 1});
+  const attend::View<const T, 4> k(row.data(), {1, kHeads, len_k, kDim}, {0, 0, 0, 1});
+  const attend::Attend<T> attention{{.flash = true}};
+  const auto saved = attention.forward(q, k, k, call, mods...);
+  attend::Tensor<T, 4> dq(1, kHeads, len_q, kDim), dk(1, kHeads, len_k, kDim);
+  attend::Tensor<T, 4> dv(1, kHeads, len_k, kDim);
+  attend::Tensor<attend::RealOf<T>, 4> dbias(1, 1, 1, len_k);
+  attend::Tensor<attend::RealOf<T>, 1> dparameters(attend::score_mod_of(mods...).parameters());
+  attend::GradientOutputs<T> outputs{.dq = dq, .dk = dk, .dv = dv};
+  if (call.bias.given()) outputs.dbias = dbias;
+  if (dparameters.size() > 0) outputs.dparameters = dparameters;
+  std::int64_t before = 0;
+  for (int n = 0; n < 2; ++n) {  // pools and tables are made once
+    before = peak = held.load();
+    attention.backward_into(outputs, q, saved, q, k, k, call, mods...);
+  }
+  attend::set_threads(threads);
+  return peak - before;
+}
+
 TEST(Memory, AllocationsAreCounted) {
   const std::int64_t before = held;
   {
@@ -144,6 +172,35 @@ TEST(Memory, FusedVariantsNeither) {
             {.softcap = 2, .bias = bias, .mask = mask, .causal = attend::Causal::bottom_right}),
         4 << 20);
   }
+}
+
+template <class T>
+void check_backward() {
+  const std::int64_t half = extra_backward<T>(512, 512), whole = extra_backward<T>(1024, 1024);
+  EXPECT_LE(whole, 2 * half + 4096);
+  EXPECT_LE(whole, 1024 * 1024 * 4);  // the scores of one head
+}
+
+TEST(Memory, FusedBackwardIsLinearFloat) { check_backward<float>(); }
+TEST(Memory, FusedBackwardIsLinearDouble) { check_backward<double>(); }
+TEST(Memory, FusedBackwardIsLinearHalf) { check_backward<Eigen::half>(); }
+TEST(Memory, FusedBackwardIsLinearBfloat16) { check_backward<Eigen::bfloat16>(); }
+
+TEST(Memory, FusedBackwardOfVariantsToo) {
+  attend::Tensor<float, 2> table(1, 25);
+  table.setZero();
+  const auto extra_of = [&](std::int64_t len) {
+    const float zero = 0;
+    const bool keep = true;
+    const attend::View<const float, 4> bias(&zero, {1, 1, 1, len}, {0, 0, 0, 0});
+    const attend::View<const bool, 4> mask(&keep, {1, 1, len, len}, {0, 0, 0, 0});
+    return extra_backward<float>(
+        len, len,
+        {.softcap = 2, .bias = bias, .mask = mask, .causal = attend::Causal::bottom_right},
+        attend::relative_position_bias(table),
+        attend::mask_mod([](attend::Index at) { return (at.i + at.j) % 5 != 0; }));
+  };
+  EXPECT_LE(extra_of(512), 2 * extra_of(256) + 4096);
 }
 
 // Where the host has no memory for it a path says what it was that it needed; the object is as it

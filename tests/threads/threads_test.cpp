@@ -3,6 +3,10 @@
 
 #include <atomic>
 #include <attend/attend.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -17,14 +21,18 @@ void in_threads(int count, Body body) {
   for (std::thread& thread : threads) thread.join();
 }
 
+bool equal(const Row& a, const Row& b) {
+  return std::equal(a.data(), a.data() + a.size(), b.data());
+}
+bool equal(const attend::Gradients<float>& a, const attend::Gradients<float>& b) {
+  return equal(a.dq, b.dq) && equal(a.dk, b.dk) && equal(a.dv, b.dv);
+}
+
 class Threads : public ::testing::TestWithParam<bool> {
  protected:
   Threads() : q(2, 4, 33, 16), k(2, 2, 130, 16), v(2, 2, 130, 16) {
     q.setRandom(), k.setRandom(), v.setRandom();
     attend::set_threads(3);
-  }
-  static bool equal(const Row& a, const Row& b) {
-    return std::equal(a.data(), a.data() + a.size(), b.data());
   }
   const attend::Attend<float> attention{{.dropout = 0.2, .flash = GetParam(), .seed = 4}};
   Row q, k, v;
@@ -40,6 +48,21 @@ TEST_P(Threads, ShareOneObject) {
   in_threads(4, [&](int) {
     for (int n = 0; n < 5; ++n)
       if (!equal(attention.forward(q, k, v, call).out, expected)) ++wrong;
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_P(Threads, ShareOneObjectBackward) {
+  const attend::Call<float> call{.causal = attend::Causal::bottom_right,
+                                 .rng = attend::Rng{.seed = 1, .offset = 0}};
+  const auto score = attend::score_mod([](auto s, attend::Index) { return 3 * tanh(s / 3); });
+  const auto saved = attention.forward(q, k, v, call, score);
+  const auto backward = [&] { return attention.backward(saved.out, saved, q, k, v, call, score); };
+  const attend::Gradients<float> expected = backward();
+  std::atomic<int> wrong = 0;
+  in_threads(4, [&](int) {
+    for (int n = 0; n < 2; ++n)
+      if (!equal(backward(), expected)) ++wrong;
   });
   EXPECT_EQ(wrong, 0);
 }
@@ -82,6 +105,58 @@ TEST_P(Threads, DecodingUsesThem) {
   const attend::Attend<float> plain{{.flash = GetParam()}};
   const Row expected = plain(one, keys, values);
   in_threads(3, [&](int) { EXPECT_TRUE(equal(plain(one, keys, values), expected)); });
+}
+
+/// Threads wait here until so many have come; those that come later pass.
+class Meeting {
+ public:
+  explicit Meeting(int expected) : expected_(expected) {}
+
+  void wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    came_.insert(std::this_thread::get_id());
+    all_came_.notify_all();
+    if (!given_up_)
+      given_up_ = !all_came_.wait_for(lock, kPatience, [&] { return came() >= expected_; });
+  }
+  int came() const { return static_cast<int>(came_.size()); }
+
+ private:
+  static constexpr std::chrono::seconds kPatience{20};  // longer than any machine takes
+
+  const int expected_;
+  bool given_up_ = false;
+  std::mutex mutex_;
+  std::condition_variable all_came_;
+  std::set<std::thread::id> came_;
+};
+
+// The keys of one head are shared out, forward by splits and backward by chunks; what is computed
+// does not tell by how many threads.
+TEST(OneLongHead, IsSharedByAllThreads) {
+  const attend::Attend<float> attention{{.dropout = 0.2, .flash = true}};
+  const attend::Call<float> call{.rng = attend::Rng{.seed = 1, .offset = 0}};
+  Row q(1, 1, 4, 8), k(1, 1, 4100, 8), v(1, 1, 4100, 8);
+  q.setRandom(), k.setRandom(), v.setRandom();
+  attend::set_threads(1);
+  const auto saved = attention.forward(q, k, v, call);
+  const auto expected = attention.backward(saved.out, saved, q, k, v, call);
+  for (const int threads : {2, 3}) {
+    attend::set_threads(threads);
+    Meeting forward(threads), backward(threads);
+    const auto all_of = [](Meeting& meeting) {
+      return attend::mask_mod([&](attend::Index at) {
+        if (at.j % 256 == 0) meeting.wait();
+        return true;
+      });
+    };
+    const auto r = attention.forward(q, k, v, call, all_of(forward));
+    EXPECT_TRUE(equal(r.out, saved.out)) << threads;
+    EXPECT_EQ(forward.came(), threads);
+    const auto g = attention.backward(saved.out, r, q, k, v, call, all_of(backward));
+    EXPECT_TRUE(equal(g, expected)) << threads;
+    EXPECT_EQ(backward.came(), threads);
+  }
 }
 
 // An exception in one task ends the loop and reaches the caller; the pool lives on.

@@ -109,8 +109,10 @@ class FusedGradientChunk {
       s_.factor[i] = state[i].factor;
       s_.delta[i] = state[i].delta;
     }
-    for (std::int64_t i = problem_.len_q; i < plan_.padded_rows(); ++i)
-      s_.minus_shift[i] = s_.factor[i] = s_.delta[i] = 0;
+    for (std::int64_t i = problem_.len_q; i < plan_.padded_rows(); ++i) {
+      s_.minus_shift[i] = kLowest;  // lanes that are no queries weigh nothing, whatever they score
+      s_.factor[i] = s_.delta[i] = 0;
+    }
     pack(call_.tensors.q, plan_.columns, s_.queries, s_.query_rows);
     pack(call_.tensors.grad_out, plan_.columns_v, s_.grads, s_.grad_rows);
     for (std::int64_t p = 0; p < plan_.panels; ++p) {

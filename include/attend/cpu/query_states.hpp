@@ -26,8 +26,8 @@ bool has_allowed_key(const Problem& problem, const V& variant, Index row) {
 
 /// Whether a row's maximum and sum have to be taken anew, because its log-sum-exp says too little.
 template <class T>
-bool is_distrusted(RealOf<T> lse) {
-  return std::isfinite(lse) && std::abs(lse) > static_cast<RealOf<T>>(kTrustedLse<T>);
+bool is_distrusted(RealOf<T> lse, double trusted = kTrustedLse<T>) {
+  return std::isfinite(lse) && std::abs(lse) > static_cast<RealOf<T>>(trusted);
 }
 
 /// A log-sum-exp beyond this says nothing of the sum, not even to those who ask for single rows:

@@ -11,6 +11,11 @@
 
 namespace attend::cpu {
 
+/// A log-sum-exp that is trusted where maximum and sum can be had for little, scores being in
+/// memory: the rounding of greater ones is seen in weights of wider types.
+template <class T>
+inline constexpr double kTrustedBesideScores = sizeof(T) < sizeof(float) ? kTrustedLse<T> : 16;
+
 /// What is known of the row of `at`, whose dot products are `dots`. Where the log-sum-exp says too
 /// little, maximum and sum are those of the very logits that gradients are then computed from.
 template <class T, class V, class Dots>
@@ -18,7 +23,7 @@ RowGradient<RealOf<T>> state_of_row(const BackwardCall<T, V>& call, Index at, st
                                     const KeyRange& keys, const Dots& dots) {
   using Real = RealOf<T>;
   RowGradient<Real> state = call.states(at);
-  if (!is_distrusted<T>(call.tensors.lse(at.b, at.h, at.i))) return state;
+  if (!is_distrusted<T>(call.tensors.lse(at.b, at.h, at.i), kTrustedBesideScores<T>)) return state;
   SoftmaxState<Real> of_row;
   const Real sink = call.variant.sink_logit(at.b, at.h);
   if (sink != -kInfinity<Real>) of_row = of_row.with(sink);

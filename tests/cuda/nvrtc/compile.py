@@ -14,9 +14,11 @@ import time
 STANDARD = "#pragma once\n#include <cuda/std/{0}>\nnamespace std {{ using namespace cuda::std; }}\n"
 HEADERS = {name: STANDARD.format(name)
            for name in ["array", "cmath", "concepts", "cstddef", "cstdint", "limits", "type_traits", "utility"]}
-HEADERS["cmath"] += """namespace std {  // the one function that these lack
+HEADERS["cmath"] += """namespace std {  // the functions that these lack
 inline float erf(float x) { return ::erff(x); }
 inline double erf(double x) { return ::erf(x); }
+inline float erfc(float x) { return ::erfcf(x); }
+inline double erfc(double x) { return ::erfc(x); }
 }
 """
 
@@ -30,7 +32,10 @@ KERNELS = """
 #include <attend/cuda/block/float_gradient_engine.cuh>
 #include <attend/cuda/kernel/distrusted_gradients.cuh>
 #include <attend/cuda/kernel/flash.cuh>
+#include <attend/cuda/block/warpgroup_engine.cuh>
+#include <attend/cuda/block/warpgroup_gradient_engine.cuh>
 #include <attend/cuda/kernel/flash_backward.cuh>
+#include <attend/cuda/kernel/flash_warpgroup.cuh>
 #include <attend/cuda/kernel/integers.cuh>
 #include <attend/cuda/kernel/math.cuh>
 #include <attend/cuda/kernel/math_backward.cuh>
@@ -39,6 +44,8 @@ KERNELS = """
 #include <attend/cuda/kernel/merge_splits.cuh>
 #include <attend/cuda/kernel/parameter_gradient.cuh>
 #include <attend/cuda/kernel/row_gradients.cuh>
+#include <attend/cuda/kernel/warpgroup_key_gradients.cuh>
+#include <attend/cuda/kernel/warpgroup_query_gradient.cuh>
 
 namespace attend::cuda {
 using Plain = Variant<float>;
@@ -59,6 +66,9 @@ SOME = [
     "mem_efficient<TensorCoreEngine<F16, 64>, Plain>",
     "flash_key_gradients<FlashGradientEngine<F16, 64, FlashGradient::of_keys>, Plain>",
     "key_gradients<TensorCoreGradientEngine<F16, 64>, Plain>",
+    "flash_warpgroup<WarpgroupEngine<F16, 64, FlashScores::products>, Plain>",
+    "warpgroup_key_gradients<WarpgroupGradientEngine<BF16, 64, FlashGradient::of_keys, FlashScores::products>, Plain>",
+    "warpgroup_query_gradient<WarpgroupGradientEngine<F16, 128, FlashGradient::of_query, FlashScores::any>, Plain>",
 ]
 ALL = SOME + [
     "flash<FlashEngine<BF16, 64, FlashScores::any>, WithFunctors>",

@@ -86,6 +86,11 @@ struct Layer {
   static ATTEND_INLINE Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
   static ATTEND_INLINE Vector subtract(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
   static ATTEND_INLINE Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  /// As it is; compilers may not fuse what it was computed by with what follows.
+  static ATTEND_INLINE Vector rounded(Vector a) {
+    __asm__("" : "+x"(a));
+    return a;
+  }
   static ATTEND_INLINE Vector divide(Vector a, Vector b) { return _mm256_div_ps(a, b); }
   /// The second where one is NaN.
   static ATTEND_INLINE Vector max(Vector a, Vector b) { return _mm256_max_ps(a, b); }

@@ -84,6 +84,11 @@ struct Layer {
   static ATTEND_INLINE Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
   static ATTEND_INLINE Vector subtract(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
   static ATTEND_INLINE Vector multiply(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
+  /// As it is; compilers may not fuse what it was computed by with what follows.
+  static ATTEND_INLINE Vector rounded(Vector a) {
+    __asm__("" : "+v"(a));
+    return a;
+  }
   static ATTEND_INLINE Vector divide(Vector a, Vector b) { return _mm512_div_ps(a, b); }
   /// The second where one is NaN.
   static ATTEND_INLINE Vector max(Vector a, Vector b) { return _mm512_max_ps(a, b); }

@@ -77,6 +77,11 @@ struct Layer {
   static ATTEND_INLINE Vector add(Vector a, Vector b) { return vaddq_f32(a, b); }
   static ATTEND_INLINE Vector subtract(Vector a, Vector b) { return vsubq_f32(a, b); }
   static ATTEND_INLINE Vector multiply(Vector a, Vector b) { return vmulq_f32(a, b); }
+  /// As it is; compilers may not fuse what it was computed by with what follows.
+  static ATTEND_INLINE Vector rounded(Vector a) {
+    __asm__("" : "+w"(a));
+    return a;
+  }
   static ATTEND_INLINE Vector divide(Vector a, Vector b) { return vdivq_f32(a, b); }
   /// The second where one is NaN, as on x86.
   static ATTEND_INLINE Vector max(Vector a, Vector b) { return select(less(b, a), a, b); }

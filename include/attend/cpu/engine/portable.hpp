@@ -93,6 +93,8 @@ struct Layer {
   static ATTEND_INLINE Vector add(Vector a, Vector b) { return a + b; }
   static ATTEND_INLINE Vector subtract(Vector a, Vector b) { return a - b; }
   static ATTEND_INLINE Vector multiply(Vector a, Vector b) { return a * b; }
+  /// As it is; a compiler may fuse what it was computed by with what follows, if it has a mind to.
+  static ATTEND_INLINE Vector rounded(Vector a) { return a; }
   static ATTEND_INLINE Vector divide(Vector a, Vector b) { return a / b; }
   /// The second where one is NaN, as on x86.
   static ATTEND_INLINE Vector max(Vector a, Vector b) { return select(a > b, a, b); }

@@ -46,10 +46,21 @@ class CompiledFunctors final : public FunctorKernels<T> {
   MaskMod mask_mod_;
 };
 
+/// Whether an object's bytes are all that a device needs of it.
+template <class Mod>
+inline constexpr bool kIsItsBytes = std::is_trivially_copyable_v<Mod>;
+#if defined(__CUDACC_EXTENDED_LAMBDA__)
+/// In a host's code nvcc puts an object of its own in the place of a `__host__ __device__` lambda.
+template <template <class> class Mod, class Function>
+requires(__nv_is_extended_host_device_lambda_closure_type(
+    Function)) inline constexpr bool kIsItsBytes<Mod<Function>> = true;
+#endif
+
 /// Compiles a `score_mod`, a `mask_mod` or both into all kernels for elements of type T (float,
-/// double, F16, BF16). Functions are objects whose operator() is `__host__ __device__`, or
-/// `__device__` lambdas (nvcc --extended-lambda). They are copied to the device byte by byte: what
-/// they refer to has to lie there, as an `attend::View` or a pointer does.
+/// double, F16, BF16). Functions are objects whose operator() is `__host__ __device__`,
+/// `__device__` lambdas or, if their parameters have types, `__host__ __device__` ones (nvcc
+/// --extended-lambda). They are copied to the device byte by byte: what they refer to has to lie
+/// there, as an `attend::View` or a pointer does.
 ///
 ///     attend::cuda::Functors<float> soft(float cap) {
 ///       return attend::cuda::functors<float>(attend::score_mod(
@@ -60,7 +71,7 @@ Functors<T> functors(const Mods&... mods) {
   static_assert(kAtMostOneOfEach<Mods...>, "there is one score_mod and one mask_mod at most");
   using ScoreMod = decltype(score_mod_of(mods...));
   using MaskMod = decltype(mask_mod_of(mods...));
-  static_assert(std::is_trivially_copyable_v<ScoreMod> && std::is_trivially_copyable_v<MaskMod>,
+  static_assert(kIsItsBytes<ScoreMod> && kIsItsBytes<MaskMod>,
                 "functions come to a device byte by byte; capture pointers and views");
   return Functors<T>(std::make_shared<const CompiledFunctors<T, ScoreMod, MaskMod>>(
       score_mod_of(mods...), mask_mod_of(mods...)));
