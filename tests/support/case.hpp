@@ -47,7 +47,7 @@ enum class Bias {
 };
 inline constexpr int kBiases = 8;
 
-enum class Alibi { none, per_head, per_batch_and_head };
+enum class Alibi { none, per_head, per_batch_and_head, growing };  // growing: slopes below 0
 enum class Lengths { none, some, with_zero };
 enum class Sink { none, finite, some_infinite };
 
@@ -250,6 +250,8 @@ oracle::Problem problem(const Case& c) {
   if (c.alibi == Alibi::per_head) p.alibi = {{c.heads}, draw.normal<Real>(c.heads, 0.1)};
   if (c.alibi == Alibi::per_batch_and_head)
     p.alibi = {{c.batch, c.heads}, draw.normal<Real>(c.batch * c.heads, 0.1)};
+  if (c.alibi == Alibi::growing)
+    p.alibi = {{c.heads}, std::vector<double>(static_cast<std::size_t>(c.heads), -1.0)};
   if (c.mask != Mask::none) p.mask = making::mask(c, draw);
   p.causal = c.causal, p.offset = c.offset;
   p.left = c.left, p.right = c.right;

@@ -268,6 +268,12 @@ std::vector<Case> cases() {
                   .head_dim = 72,
                   .head_dim_v = 40,
                   .mask = Mask::random});
+  // Lanes that are no queries: their scores grow, too.
+  list.push_back({.name = "alibi_growing", .len_q = 15, .len_k = 213, .alibi = Alibi::growing});
+  // Some rows have all their weight in one key, to the last bit.
+  list.push_back(
+      {.name = "peaked", .heads = 4, .heads_kv = 4, .len_q = 8, .len_k = 8, .scale = 0.7});
+  list.push_back({.name = "peaked_decode", .len_q = 1, .len_k = 96, .scale = 0.7});
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -118,9 +117,14 @@ class FusedGradientChunk {
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
       s_.measured[p] = false;
       for (int r = 0; r < rows_of(p); ++r)
-        s_.measured[p] |= is_distrusted<T>(call_.tensors.lse(b_, h_, p * plan_.panel_rows + r));
+        s_.measured[p] |= is_distrusted(p * plan_.panel_rows + r);
       if (s_.measured[p]) measure(p);
     }
+  }
+
+  /// Whether a row's maximum and sum have to be taken anew.
+  bool is_distrusted(std::int64_t i) const {
+    return beyond(call_.tensors.lse(b_, h_, i), trusted_lse<T>(problem_));
   }
 
   /// Takes the greatest logit and the sum of a panel's rows from the very logits that gradients are
@@ -149,7 +153,7 @@ class FusedGradientChunk {
       }
     }
     for (int r = 0; r < rows_of(p); ++r) {
-      if (!is_distrusted<T>(call_.tensors.lse(b_, h_, first + r))) continue;
+      if (!is_distrusted(first + r)) continue;
       const Real sink = variant_.sink_logit(b_, h_);
       const SoftmaxState<Real> state =
           sink == kLowest ? s_.row_state[r] : s_.row_state[r].with(sink);

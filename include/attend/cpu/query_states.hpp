@@ -24,10 +24,10 @@ bool has_allowed_key(const Problem& problem, const V& variant, Index row) {
   return false;
 }
 
-/// Whether a row's maximum and sum have to be taken anew, because its log-sum-exp says too little.
-template <class T>
-bool is_distrusted(RealOf<T> lse, double trusted = kTrustedLse<T>) {
-  return std::isfinite(lse) && std::abs(lse) > static_cast<RealOf<T>>(trusted);
+/// Whether a log-sum-exp is finite and says too little, being beyond `trusted`.
+template <class Real>
+bool beyond(Real lse, double trusted) {
+  return std::isfinite(lse) && std::abs(lse) > static_cast<Real>(trusted);
 }
 
 /// A log-sum-exp beyond this says nothing of the sum, not even to those who ask for single rows:
@@ -73,7 +73,7 @@ class QueryStates {
                  static_cast<Real>(tensors.out(row.b, row.h, row.i, c));
 
     RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
-    if (std::isfinite(lse) && std::abs(lse) > static_cast<Real>(kTellingLse)) {
+    if (beyond(lse, kTellingLse)) {
       const ForwardTensors<T> inputs{.q = tensors.q, .k = tensors.k, .v = tensors.v};
       const ProbabilityRow<T, V> probabilities(problem, variant, inputs, row);
       state.shift = probabilities.state().max;

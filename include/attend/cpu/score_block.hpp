@@ -23,7 +23,7 @@ RowGradient<RealOf<T>> state_of_row(const BackwardCall<T, V>& call, Index at, st
                                     const KeyRange& keys, const Dots& dots) {
   using Real = RealOf<T>;
   RowGradient<Real> state = call.states(at);
-  if (!is_distrusted<T>(call.tensors.lse(at.b, at.h, at.i), kTrustedBesideScores<T>)) return state;
+  if (!beyond(call.tensors.lse(at.b, at.h, at.i), kTrustedBesideScores<T>)) return state;
   SoftmaxState<Real> of_row;
   const Real sink = call.variant.sink_logit(at.b, at.h);
   if (sink != -kInfinity<Real>) of_row = of_row.with(sink);

@@ -142,6 +142,7 @@ struct PairLayer {
   static Vector multiply(const Vector& a, const Vector& b) {
     return lanes<float>([&](int n) { return a.lane[n] * b.lane[n]; });
   }
+  static const Vector& rounded(const Vector& a) { return a; }
   static Vector divide(const Vector& a, const Vector& b) {
     return lanes<float>([&](int n) { return a.lane[n] / b.lane[n]; });
   }

@@ -44,10 +44,11 @@ __device__ bool any_query(const GradientQuery<V>* sQueries, Condition condition)
 /// Whether one of `Count` queries has maximum and sum taken anew, which asks for dot products in
 /// order.
 template <class Engine, int Count, class V>
-__device__ bool wants_order(const GradientQuery<V>* sQueries) {
+__device__ bool wants_order(const Problem& problem, const GradientQuery<V>* sQueries) {
   if constexpr (Engine::kInOrder != InOrder::if_asked) return false;
-  return any_query<Engine, Count>(sQueries, [](const GradientQuery<V>& query) {
-    return !(fabsf(query.state.shift) <= static_cast<float>(kTrustedLse<float>));
+  const float trusted = trusted_lse<typename Engine::Element>(problem);
+  return any_query<Engine, Count>(sQueries, [&](const GradientQuery<V>& query) {
+    return !(query.state.factor == 1 && fabsf(query.state.shift) <= trusted);
   });
 }
 
@@ -85,7 +86,7 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
   const auto keys = queries.keys(problem, variant, first, kRows);
   queries.find<Engine::kThreads, kRows, kind>(shared.queries, problem, variant, call.states, first);
   if (none_of<Engine, kRows, kind>(shared.queries)) return;
-  const bool in_order = wants_order<Engine, kRows>(shared.queries);
+  const bool in_order = wants_order<Engine, kRows>(problem, shared.queries);
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
 
@@ -151,7 +152,7 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
     queries.find<Engine::kThreads, kColumns, kind>(sQueries, problem, variant, call.states, at.i);
     if (none_of<Engine, kColumns, kind>(sQueries)) continue;
-    const bool in_order = wants_order<Engine, kColumns>(sQueries);
+    const bool in_order = wants_order<Engine, kColumns>(problem, sQueries);
     const auto gQ = rows_from(t.q.inner(queries.b, queries.h), at.i);
     const auto gdO = rows_from(t.grad_out.inner(queries.b, queries.h), at.i);
 

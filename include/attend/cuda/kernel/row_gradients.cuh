@@ -112,7 +112,8 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
   RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
 
   const Real size = lse < 0 ? -lse : lse;
-  const bool distrusted = size > static_cast<Real>(kTrustedLse<T>) && size < kInfinity<Real>;
+  const bool distrusted =
+      size > static_cast<Real>(trusted_lse<T>(problem)) && size < kInfinity<Real>;
   const bool without_logit = lse == -kInfinity<Real>;
   const bool may_be_empty = without_logit || not_finite(product);
   if (!(size < kInfinity<Real>)) state.factor = lse - lse;  // NaN
