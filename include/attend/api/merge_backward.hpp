@@ -1,10 +1,8 @@
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-#include <limits>
 #include <type_traits>
 
+#include "../core/merge.hpp"
 #include "check.hpp"
 #include "gradients.hpp"
 #include "merge.hpp"
@@ -15,52 +13,32 @@
 namespace attend {
 
 /// Gradients of a loss by what `merge` was given: what `Attend<T>::backward` takes as `{grad_out1,
-/// grad_lse1}` for the first part and `{grad_out2, grad_lse2}` for the second.
-template <class T>
+/// grad_lse1}` for the first part and `{grad_out2, grad_lse2}` for the second. They lie where that
+/// does.
+template <class T, Device device = Device::host>
 struct MergeGradients {
-  Tensor<T, 4> grad_out1;          ///< (b h i e)
-  Tensor<RealOf<T>, 3> grad_lse1;  ///< (b h i)
-  Tensor<T, 4> grad_out2;          ///< (b h i e)
-  Tensor<RealOf<T>, 3> grad_lse2;  ///< (b h i)
+  /// Owns elements there.
+  template <class Element, int Rank>
+  using Owner = typename Place<device>::template Owner<Element, Rank>;
+
+  Owner<T, 4> grad_out1;          ///< (b h i e)
+  Owner<RealOf<T>, 3> grad_lse1;  ///< (b h i)
+  Owner<T, 4> grad_out2;          ///< (b h i e)
+  Owner<RealOf<T>, 3> grad_lse2;  ///< (b h i)
 };
 
-/// Gradients of one part: with `w = merge_weight(lse_part, lse_other)`, `grad_out_part = w
-/// grad_out` and `grad_lse_part = w (<grad_out, out_part - out> + grad_lse)`. A row without keys
-/// has none.
-template <class T>
-void merge_backward_part(const Incoming<T>& incoming, const Saved<T>& merged,
-                         const View<const T, 4>& out, const View<const RealOf<T>, 3>& lse,
-                         const View<const RealOf<T>, 3>& other_lse, Tensor<T, 4>& grad_out,
-                         Tensor<RealOf<T>, 3>& grad_lse) {
-  using Real = RealOf<T>;
-  grad_out.resize(out.extents());
-  grad_lse.resize(lse.extents());
-  grad_out.setZero();
-  grad_lse.setZero();
-  for (std::int64_t b = 0; b < out.extent(0); ++b)
-    for (std::int64_t h = 0; h < out.extent(1); ++h)
-      for (std::int64_t i = 0; i < out.extent(2); ++i) {
-        if (lse(b, h, i) == -std::numeric_limits<Real>::infinity()) continue;
-        const Real weight = merge_weight(lse(b, h, i), other_lse(b, h, i));
-        Real sum = incoming.lse ? incoming.lse(b, h, i) : Real{0};
-        for (std::int64_t c = 0; c < out.extent(3); ++c) {
-          const Real gradient = static_cast<Real>(incoming.out(b, h, i, c));
-          sum += gradient *
-                 (static_cast<Real>(out(b, h, i, c)) - static_cast<Real>(merged.out(b, h, i, c)));
-          grad_out(b, h, i, c) = static_cast<T>(weight * gradient);
-        }
-        grad_lse(b, h, i) = weight * sum;
-      }
-}
-
 /// Gradients of `merge(first, second)`. `incoming`: the loss' gradient by the merged output, or by
-/// the merged output and log-sum-exp, `{grad_out, grad_lse}`; `merged`: what `merge` gave.
+/// the merged output and log-sum-exp, `{grad_out, grad_lse}`; `merged`: what `merge` gave. With `w
+/// = merge_weight(lse_part, lse_other)`, `grad_out_part = w grad_out` and `grad_lse_part = w
+/// (<grad_out, out_part - out> + grad_lse)`; a row without keys has none.
 /// @throws shape_error if the shapes differ.
-template <class T>
-MergeGradients<T> merge_backward(const std::type_identity_t<Incoming<T>>& incoming,
-                                 const Forward<T>& merged, const Forward<T>& first,
-                                 const Forward<T>& second) {
-  const Saved<T> whole(merged), one(first), two(second);
+template <class T, Device device>
+MergeGradients<T, device> merge_backward(const std::type_identity_t<Incoming<T, device>>& incoming,
+                                         const Forward<T, device>& merged,
+                                         const Forward<T, device>& first,
+                                         const Forward<T, device>& second,
+                                         const Stream& stream = {}) {
+  const Saved<T, device> whole(merged), one(first), two(second);
   check_tensor(incoming.out, "grad_out");
   check_extents(incoming.out.extents(), "grad_out", whole.out.extents(), "as merged.out");
   check_extents(one.out.extents(), "first.out", whole.out.extents(), "as merged.out");
@@ -74,11 +52,28 @@ MergeGradients<T> merge_backward(const std::type_identity_t<Incoming<T>>& incomi
     check_tensor(incoming.lse, "grad_lse");
     check_extents(incoming.lse.extents(), "grad_lse", rows, "as merged.out's first axes");
   }
-  MergeGradients<T> gradients;
-  merge_backward_part(incoming, whole, one.out, one.lse, two.lse, gradients.grad_out1,
-                      gradients.grad_lse1);
-  merge_backward_part(incoming, whole, two.out, two.lse, one.lse, gradients.grad_out2,
-                      gradients.grad_lse2);
+  const Place<device> place(whole.out.data(), stream, "merged.out");
+  place.check(incoming.out, "grad_out");
+  place.check(incoming.lse, "grad_lse");
+  place.check(one.out, "first.out");
+  place.check(two.out, "second.out");
+
+  MergeGradients<T, device> gradients;
+  const auto of_part = [&](const Saved<T, device>& part, const Saved<T, device>& other,
+                           auto& grad_out, auto& grad_lse) {
+    place.make(grad_out, whole.out.extents());
+    place.make(grad_lse, rows);
+    place.merge_backward(MergeGradientTensors<T>{.grad_out = incoming.out,
+                                                 .grad_lse = incoming.lse,
+                                                 .out = whole.out,
+                                                 .part_out = part.out,
+                                                 .part_lse = part.lse,
+                                                 .other_lse = other.lse,
+                                                 .part_grad_out = addresses(as_view(grad_out)),
+                                                 .part_grad_lse = addresses(as_view(grad_lse))});
+  };
+  of_part(one, two, gradients.grad_out1, gradients.grad_lse1);
+  of_part(two, one, gradients.grad_out2, gradients.grad_lse2);
   return gradients;
 }
 

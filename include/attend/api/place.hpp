@@ -10,7 +10,9 @@
 #include "../core/backward_tensors.hpp"
 #include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
+#include "../core/merge.hpp"
 #include "../cpu/instances.hpp"
+#include "../cpu/merge.hpp"
 #include "../select/choose.hpp"
 #include "call.hpp"
 #include "check.hpp"
@@ -34,8 +36,8 @@ class Place<Device::host> {
   template <class T, int Rank>
   using Owner = Tensor<T, Rank>;
 
-  /// Of a call whose q lies at an address.
-  Place(const void*, const Stream& stream) : workers_(stream.workers()) {}
+  /// Of a call whose q, or first tensor of another name, lies at an address.
+  Place(const void*, const Stream& stream, const char* = "q") : workers_(stream.workers()) {}
 
   /// As the log calls it.
   std::string name() const { return "host"; }
@@ -83,6 +85,17 @@ class Place<Device::host> {
       path == Path::fused ? cpu::fused_backward(problem, variant, tensors, workers_)
                           : cpu::math_backward(problem, variant, tensors, workers_);
     });
+  }
+
+  /// Merges two parts.
+  template <class T>
+  void merge(const MergeTensors<T>& tensors) const {
+    cpu::merge(tensors);
+  }
+  /// The gradients of one of them.
+  template <class T>
+  void merge_backward(const MergeGradientTensors<T>& tensors) const {
+    cpu::merge_backward(tensors);
   }
 
  private:

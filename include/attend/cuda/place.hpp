@@ -14,6 +14,7 @@
 #include "launch/device.hpp"
 #include "launch/forward.hpp"
 #include "launch/functors.hpp"
+#include "launch/merge.hpp"
 #include "tensor.hpp"
 
 /// @file
@@ -29,15 +30,16 @@ using Stored =
     std::conditional_t<ElementTraits<T>::kDtype == Dtype::f16, F16,
                        std::conditional_t<ElementTraits<T>::kDtype == Dtype::bf16, BF16, T>>;
 
-/// The device on which q lies; that of `stream` if q has no elements, or if `stream`, which is
-/// captured, has yet to take q's memory.
-/// @throws value_error if q lies in memory of the host's.
-inline int device_of_q(const void* q, const Stream& stream) {
-  if (q == nullptr) return stream.device();
-  const cudaPointerAttributes attributes = attributes_of(q);
+/// The device on which a call's first tensor lies; that of `stream` if it has no elements, or if
+/// `stream`, which is captured, has yet to take its memory.
+/// @throws value_error if it lies in memory of the host's.
+inline int device_of(const void* first, const Stream& stream, const char* name) {
+  if (first == nullptr) return stream.device();
+  const cudaPointerAttributes attributes = attributes_of(first);
   if (attributes.type != cudaMemoryTypeUnregistered) return attributes.device;
   if (stream.is_capturing()) return stream.device();
-  throw value_error("q's address is one of the host's; expected device memory, as its type says");
+  throw value_error(std::string(name) +
+                    "'s address is one of the host's; expected device memory, as its type says");
 }
 
 /// The same elements under the kernels' name for their type.
@@ -48,7 +50,7 @@ attend::View<To, Rank> stored(const attend::View<From, Rank>& view) {
 
 }  // namespace cuda
 
-/// The CUDA device on which q lies, current while the object lives.
+/// The CUDA device on which a call's first tensor lies, current while the object lives.
 template <>
 class Place<Device::cuda> {
  public:
@@ -56,13 +58,15 @@ class Place<Device::cuda> {
   template <class T, int Rank>
   using Owner = cuda::Tensor<T, Rank>;
 
-  /// Of a call whose q lies at an address.
-  /// @throws value_error if q lies in memory of the host's, or `stream` belongs to another device
-  Place(const void* q, const Stream& stream)
-      : stream_(cuda::Stream::of(stream.device_stream())), current_(cuda::device_of_q(q, stream_)) {
+  /// Of a call whose q, or first tensor of another name, lies at an address.
+  /// @throws value_error if that is memory of the host's, or `stream` belongs to another device
+  Place(const void* first, const Stream& stream, const char* first_name = "q")
+      : stream_(cuda::Stream::of(stream.device_stream())),
+        current_(cuda::device_of(first, stream_, first_name)),
+        first_name_(first_name) {
     if (const int other = stream_.device(); other != current_.device())
       throw value_error("stream belongs to cuda:" + std::to_string(other) +
-                        "; expected a stream of " + name() + ", where q lies");
+                        "; expected a stream of " + name() + ", where " + first_name_ + " lies");
   }
 
   /// As the log calls it.
@@ -87,7 +91,7 @@ class Place<Device::cuda> {
     return choice;
   }
 
-  /// A tensor, if there is one, lies on the device on which q does, or CUDA shares it.
+  /// A tensor, if there is one, lies on the device on which the first does, or CUDA shares it.
   /// @throws value_error if not; a kernel would fail, and the process' device with it.
   template <class View>
   void check(const View& view, const char* name) const {
@@ -99,7 +103,7 @@ class Place<Device::cuda> {
       return;
     throw value_error(std::string(name) + "'s address is one of " +
                       (known ? "cuda:" + std::to_string(attributes.device) : "the host") +
-                      "; expected memory of " + this->name() + ", where q lies");
+                      "; expected memory of " + this->name() + ", where " + first_name_ + " lies");
   }
 
   /// Gives a result its extents; its elements have no particular value.
@@ -154,6 +158,33 @@ class Place<Device::cuda> {
     }
   }
 
+  /// Starts the kernel that merges two parts.
+  template <class T>
+  void merge(const MergeTensors<T>& tensors) const {
+    using Element = cuda::Stored<T>;
+    cuda::merge<Element>({.out1 = cuda::stored<const Element>(tensors.out1),
+                          .lse1 = tensors.lse1,
+                          .out2 = cuda::stored<const Element>(tensors.out2),
+                          .lse2 = tensors.lse2,
+                          .out = cuda::stored<Element>(tensors.out),
+                          .lse = tensors.lse},
+                         stream_.get());
+  }
+  /// Starts that of the gradients of one of them.
+  template <class T>
+  void merge_backward(const MergeGradientTensors<T>& tensors) const {
+    using Element = cuda::Stored<T>;
+    cuda::merge_backward<Element>({.grad_out = cuda::stored<const Element>(tensors.grad_out),
+                                   .grad_lse = tensors.grad_lse,
+                                   .out = cuda::stored<const Element>(tensors.out),
+                                   .part_out = cuda::stored<const Element>(tensors.part_out),
+                                   .part_lse = tensors.part_lse,
+                                   .other_lse = tensors.other_lse,
+                                   .part_grad_out = cuda::stored<Element>(tensors.part_grad_out),
+                                   .part_grad_lse = tensors.part_grad_lse},
+                                  stream_.get());
+  }
+
  private:
   // Whether a variant has functions of the user's, which have to be compiled into kernels.
   template <class T, class V>
@@ -189,6 +220,7 @@ class Place<Device::cuda> {
 
   cuda::Stream stream_;
   cuda::CurrentDevice current_;
+  const char* first_name_;
 };
 
 }  // namespace attend

@@ -41,6 +41,7 @@ KERNELS = """
 #include <attend/cuda/kernel/math_backward.cuh>
 #include <attend/cuda/kernel/mem_efficient.cuh>
 #include <attend/cuda/kernel/mem_efficient_backward.cuh>
+#include <attend/cuda/kernel/merge.cuh>
 #include <attend/cuda/kernel/merge_splits.cuh>
 #include <attend/cuda/kernel/parameter_gradient.cuh>
 #include <attend/cuda/kernel/row_gradients.cuh>
@@ -76,6 +77,8 @@ ALL = SOME + [
     "flash_query_gradient<FlashGradientEngine<BF16, 256, FlashGradient::of_query>, WithFunctors>",
     "store_integers<Plain>",
     "merge_splits<F16, Plain>",
+    "merge_rows<F16>",
+    "merge_gradients<BF16>",
     "row_gradients<F16, Plain>",
     "sink_gradient<Plain>",
     "parameter_parts<F16, Trained>",
