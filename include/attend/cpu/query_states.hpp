@@ -1,5 +1,6 @@
 #pragma once
 
+#include <Eigen/Core>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -35,6 +36,25 @@ bool beyond(Real lse, double trusted) {
 /// from the products that they have.
 inline constexpr double kTellingLse = 1024;
 
+/// The dot product of row (row.b, row.h, row.i) of two tensors of one shape.
+template <class T>
+RealOf<T> product_of_rows(const View<const T, 4>& a, const View<const T, 4>& b, const Index& row) {
+  using Real = RealOf<T>;
+  const std::int64_t columns = a.extent(3);
+  if (a.stride(3) == 1 && b.stride(3) == 1) {
+    const auto in_order = [&](const View<const T, 4>& tensor) {
+      using Row = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+      return Row(tensor.address(row.b, row.h, row.i), columns).template cast<Real>();
+    };
+    return (in_order(a) * in_order(b)).sum();
+  }
+  Real product = 0;
+  for (std::int64_t c = 0; c < columns; ++c)
+    product +=
+        static_cast<Real>(a(row.b, row.h, row.i, c)) * static_cast<Real>(b(row.b, row.h, row.i, c));
+  return product;
+}
+
 /// One `RowGradient` per row (b, h, i).
 template <class Real>
 class QueryStates {
@@ -67,10 +87,7 @@ class QueryStates {
     constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
     const Real lse = tensors.lse(row.b, row.h, row.i);
     const Real grad_lse = tensors.grad_lse ? tensors.grad_lse(row.b, row.h, row.i) : Real{0};
-    Real product = 0;
-    for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
-      product += static_cast<Real>(tensors.grad_out(row.b, row.h, row.i, c)) *
-                 static_cast<Real>(tensors.out(row.b, row.h, row.i, c));
+    const Real product = product_of_rows(tensors.grad_out, tensors.out, row);
 
     RowGradient<Real> state{.shift = lse, .delta = product - grad_lse};
     if (beyond(lse, kTellingLse)) {
