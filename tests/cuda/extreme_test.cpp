@@ -5,7 +5,9 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cmath>
+#include <limits>
 #include <random>
+#include <string>
 
 namespace {
 
@@ -105,46 +107,79 @@ TYPED_TEST(GradientsOfGreatLogits, OfValuesAddUp) {
   }
 }
 
+/// Sizes, and what else is asked for.
+struct Beside {
+  const char* name;
+  int heads_kv, len_q, d, e;
+  attend::Extents<4> bias;  ///< what makes rows great, or heads
+  bool everything;          ///< dropout, a mask with rows that see nothing, poison behind it
+};
+constexpr Beside kBeside[] = {{"plain", 2, 150, 64, 64, {1, 2, 150, 1}, false},
+                              {"grouped", 1, 70, 40, 72, {1, 1, 70, 1}, true},
+                              {"wide", 2, 70, 100, 130, {1, 2, 70, 1}, true},
+                              {"heads", 1, 70, 64, 20, {1, 2, 1, 1}, true}};
+
 // Some rows are trusted and some are not, by what is added to their scores; next to the limits,
 // too.
 TYPED_TEST(GradientsOfGreatLogits, BesideOthers) {
   using T = TypeParam;
-  const auto q = random_tensor<T>(150, 64, 1), k = random_tensor<T>(200, 64, 2),
-             v = random_tensor<T>(200, 64, 3), grad_out = random_tensor<T>(150, 64, 4);
-  attend::Tensor<float, 4> bias(1, 2, 150, 1);
+  constexpr int kKeys = 200;
   const float limit = static_cast<float>(attend::kTrustedLse<T>);
-  for (int h = 0; h < 2; ++h)
-    for (int i = 0; i < 150; ++i)
-      bias(0, h, i, 0) = i % 7 == 3 ? limit - 3 : i % 7 == 5 && h == 1 ? -5 * limit : 0.5f;
-  const attend::cuda::Tensor<T, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
-  const attend::cuda::Tensor<float, 4> there_bias(bias);
-  const attend::Attend<T> attention{{.flash = true}};
-  attend::Call<T> on_host{.causal = attend::Causal::bottom_right};
-  on_host.bias = bias;
-  const auto expected_forward = attention.forward(q, k, v, on_host);
-  const auto expected = attention.backward(grad_out, expected_forward, q, k, v, on_host);
-  for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
-    if (path == Path::flash &&
-        (sizeof(T) == 4 || attend::cuda::capability(0) < attend::kCapabilityA100))
-      continue;
-    SCOPED_TRACE(attend::name(path));
-    attend::Call<T> call{.causal = attend::Causal::bottom_right, .path = path};
-    call.bias = there_bias;
-    const auto result = attention.forward(there_q, there_k, there_v, call);
-    const auto gradients =
-        attention.backward(there_grad_out, result, there_q, there_k, there_v, call);
-    const auto expect_close = [](const auto& there, const auto& host, double tolerance,
-                                 const char* what) {
-      const auto here = there.host();
-      ASSERT_EQ(here.size(), host.size());
-      for (Eigen::Index n = 0; n < here.size(); ++n)
-        ASSERT_NEAR(double(here.data()[n]), double(host.data()[n]), tolerance) << what << " " << n;
-    };
-    const double tolerance = sizeof(T) == 4 ? 1e-3 : 0.02;
-    expect_close(gradients.dq, expected.dq, tolerance, "dq");
-    expect_close(gradients.dk, expected.dk, tolerance, "dk");
-    expect_close(gradients.dv, expected.dv, tolerance, "dv");
-    expect_close(gradients.dbias, expected.dbias, tolerance, "dbias");
+  const attend::Attend<T> attention{{.dropout = 0.2, .flash = true}};
+  attend::Attend<T> without = attention;
+  without.eval();
+  for (const Beside& c : kBeside) {
+    const auto q = random_tensor<T>(c.len_q, c.d, 1), grad_out = random_tensor<T>(c.len_q, c.e, 4);
+    attend::Tensor<T, 4> k(1, c.heads_kv, kKeys, c.d), v(1, c.heads_kv, kKeys, c.e);
+    k = random_tensor<T>(kKeys, c.d, 2).slice(attend::Offsets<4>{}, k.dimensions());
+    v = random_tensor<T>(kKeys, c.e, 3).slice(attend::Offsets<4>{}, v.dimensions());
+    attend::Tensor<float, 4> bias(c.bias[0], c.bias[1], c.bias[2], c.bias[3]);
+    for (int h = 0; h < c.bias[1]; ++h)
+      for (int i = 0; i < c.bias[2]; ++i) {
+        const int n = c.bias[2] == 1 ? 5 : i;
+        bias(0, h, i, 0) = n % 7 == 3 ? limit - 3 : n % 7 == 5 && h == 1 ? -5 * limit : 0.5f;
+      }
+    attend::Tensor<bool, 4> mask(1, 1, c.len_q, kKeys);
+    for (int i = 0; i < c.len_q; ++i)
+      for (int j = 0; j < kKeys; ++j) mask(0, 0, i, j) = (3 * i + j) % 5 != 0 && i % 11 != 4;
+    if (c.everything)
+      for (int h = 0; h < c.heads_kv; ++h) {
+        for (int i = 0; i < c.len_q; ++i) mask(0, 0, i, 77) = false;
+        k(0, h, 77, 3) = v(0, h, 77, 5) = std::numeric_limits<T>::quiet_NaN();
+      }
+    const attend::cuda::Tensor<T, 4> there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
+    const attend::cuda::Tensor<float, 4> there_bias(bias);
+    const attend::cuda::Tensor<bool, 4> there_mask(mask);
+    const attend::Attend<T>& used = c.everything ? attention : without;
+    attend::Call<T> on_host{.causal = attend::Causal::bottom_right, .rng = attend::Rng{5, 7}};
+    attend::Call<T> call = on_host;
+    on_host.bias = bias, call.bias = there_bias;
+    if (c.everything) on_host.mask = mask, call.mask = there_mask;
+    const auto expected_forward = used.forward(q, k, v, on_host);
+    const auto expected = used.backward(grad_out, expected_forward, q, k, v, on_host);
+    for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) {
+      if (path == Path::flash &&
+          (sizeof(T) == 4 || attend::cuda::capability(0) < attend::kCapabilityA100))
+        continue;
+      SCOPED_TRACE(c.name + std::string(", ") + attend::name(path));
+      call.path = path;
+      const auto result = used.forward(there_q, there_k, there_v, call);
+      const auto gradients = used.backward(there_grad_out, result, there_q, there_k, there_v, call);
+      const auto expect_close = [](const auto& there, const auto& host, double tolerance,
+                                   const char* what) {
+        const auto here = there.host();
+        ASSERT_EQ(here.size(), host.size());
+        for (Eigen::Index n = 0; n < here.size(); ++n) {
+          const double x = double(host.data()[n]);
+          ASSERT_NEAR(double(here.data()[n]), x, tolerance * (1 + std::abs(x))) << what << " " << n;
+        }
+      };
+      const double tolerance = sizeof(T) == 4 ? 1e-3 : 0.02;
+      expect_close(gradients.dq, expected.dq, tolerance, "dq");
+      expect_close(gradients.dk, expected.dk, tolerance, "dk");
+      expect_close(gradients.dv, expected.dv, tolerance, "dv");
+      expect_close(gradients.dbias, expected.dbias, tolerance, "dbias");
+    }
   }
 }
 

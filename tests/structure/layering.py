@@ -71,8 +71,10 @@ def check_includes(path, room, code, root):
 
 
 def check_lines(path, room, code, root):
-    if re.search(r"\basm\b", code) and room != "cuda/arch":
-        yield from ((line, "asm belongs into cuda/arch") for line, _ in matches(r"\basm\b()()", code))
+    allowed = "" if room != "cpu/engine" else r"""(?!\s*\(\s*"")"""  # there, where it holds no instruction
+    if room != "cuda/arch":
+        yield from ((line, "asm belongs into cuda/arch")
+                    for line, _ in matches(r"\b(?:asm|__asm__)\b" + allowed + "()()", code))
     if room != "cuda/launch":
         for line, _ in matches(r"<<<()()", code):
             yield line, "<<< belongs into cuda/launch"

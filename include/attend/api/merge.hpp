@@ -12,7 +12,7 @@
 namespace attend {
 
 /// Merges the outputs of the same queries over two disjoint sets of keys: `out (b h i e)` and `lse
-/// (b h i)` of each, all on the host or all on a device, where it is done in `stream`. A row
+/// (b h i)` of each, all on the host or all on a device. `stream` is as a call's. A row
 /// without keys (lse = -inf) is neutral; two of them give output 0, lse -inf. A sink must be part
 /// of one side only, and dropout must have drawn other bits for either side.
 /// @throws shape_error if the shapes differ, value_error for null tensors.
@@ -51,7 +51,7 @@ requires TensorOf<Out1, T, 4> && TensorBeside<Out2, Out1, T, 4> && TensorBeside 
 }
 
 /// Merges two results of `Attend<T>::forward` over disjoint sets of keys.
-/// @throws shape_error if their shapes differ.
+/// @throws as the other
 template <class T, Device device>
 Forward<T, device> merge(const Forward<T, device>& first, const Forward<T, device>& second,
                          const Stream& stream = {}) {

@@ -31,7 +31,7 @@ struct MergeGradients {
 /// the merged output and log-sum-exp, `{grad_out, grad_lse}`; `merged`: what `merge` gave. With `w
 /// = merge_weight(lse_part, lse_other)`, `grad_out_part = w grad_out` and `grad_lse_part = w
 /// (<grad_out, out_part - out> + grad_lse)`; a row without keys has none.
-/// @throws shape_error if the shapes differ.
+/// @throws shape_error if the shapes differ, value_error for null tensors and what lies elsewhere.
 template <class T, Device device>
 MergeGradients<T, device> merge_backward(const std::type_identity_t<Incoming<T, device>>& incoming,
                                          const Forward<T, device>& merged,
@@ -57,6 +57,8 @@ MergeGradients<T, device> merge_backward(const std::type_identity_t<Incoming<T, 
   place.check(incoming.lse, "grad_lse");
   place.check(one.out, "first.out");
   place.check(two.out, "second.out");
+  place.check(one.lse, "first.lse");
+  place.check(two.lse, "second.lse");
 
   MergeGradients<T, device> gradients;
   const auto of_part = [&](const Saved<T, device>& part, const Saved<T, device>& other,

@@ -90,12 +90,12 @@ class Place<Device::host> {
   /// Merges two parts.
   template <class T>
   void merge(const MergeTensors<T>& tensors) const {
-    cpu::merge(tensors);
+    cpu::merge(tensors, workers_);
   }
   /// The gradients of one of them.
   template <class T>
   void merge_backward(const MergeGradientTensors<T>& tensors) const {
-    cpu::merge_backward(tensors);
+    cpu::merge_backward(tensors, workers_);
   }
 
  private:

@@ -20,15 +20,16 @@ namespace attend {
 template <class T>
 inline constexpr double kTrustedLse = sizeof(T) < sizeof(float) ? 1024 : 128;
 
-/// A log-sum-exp beyond this, of a problem: less where there are few queries, as the forward pass
-/// may have summed their products in another order, and there is little to take anew. It shows in
-/// the wider types, where a row has much of its weight in few keys: beyond what keys that weigh
-/// alike give.
+/// A log-sum-exp beyond this, of a problem: less where there are few queries and keys, as the
+/// forward pass may have summed their products in another order, and there is little to take anew.
+/// It shows in the wider types, where a row has much of its weight in few keys: beyond what keys
+/// that weigh alike give.
 template <class T>
 ATTEND_HD float trusted_lse(const Problem& problem) {
   using std::log;
-  constexpr std::int64_t kFewRows = 8;
-  if (sizeof(T) < sizeof(float) || problem.len_q * problem.group() > kFewRows)
+  constexpr std::int64_t kFewRows = 8, kFewKeys = 4096;
+  if (sizeof(T) < sizeof(float) || problem.len_q * problem.group() > kFewRows ||
+      problem.len_k > kFewKeys)
     return static_cast<float>(kTrustedLse<T>);
   return 4 + log(static_cast<float>(problem.len_k));
 }

@@ -53,6 +53,17 @@ void write_dq_panel(const FusedGradientCall<T>& call, std::int64_t b, std::int64
   }
 }
 
+/// Whether there is a row whose maximum and sum have to be taken anew.
+template <class T>
+bool has_distrusted(const FusedGradientCall<T>& call) {
+  const Problem& problem = call.problem;
+  for (std::int64_t b = 0; b < problem.batch; ++b)
+    for (std::int64_t h = 0; h < problem.heads; ++h)
+      for (std::int64_t i = 0; i < problem.len_q; ++i)
+        if (call.is_distrusted(b, h, i)) return true;
+  return false;
+}
+
 /// Gradients of q, k and v, without the user's functions' types: compiled once per element type.
 template <class T>
 void run_fused_backward(const Problem& problem, const Variant<RealOf<T>>& variant,
@@ -66,17 +77,27 @@ void run_fused_backward(const Problem& problem, const Variant<RealOf<T>>& varian
 
   const std::unique_ptr<Real[]> dq(new Real[static_cast<std::size_t>(
       plan.chunks * problem.batch * problem.heads * plan.padded_rows() * problem.head_dim)]);
-  const FusedGradientCall<T> call{problem, variant, hooks, tensors,
-                                  states,  kernels, plan,  dq.get()};
+  FusedGradientCall<T> call{problem, variant, hooks,    tensors, states,
+                            kernels, plan,    dq.get(), nullptr};
   // Each made by the thread that uses it, as in a forward pass.
   std::vector<std::unique_ptr<FusedGradientScratch<T>>> scratch(
       static_cast<std::size_t>(workers.size()));
-  workers.for_each(items, [&](std::int64_t index, int slot) {
+  const auto worker = [&](int slot) {
     std::unique_ptr<FusedGradientScratch<T>>& own = scratch[static_cast<std::size_t>(slot)];
     if (!own) own = std::make_unique<FusedGradientScratch<T>>(problem, plan);
+    return FusedGradientChunk<T>(call, *own);
+  };
+  std::vector<SoftmaxState<Real>> measured;
+  if (has_distrusted(call)) {
+    measured.resize(static_cast<std::size_t>(problem.batch * problem.heads * problem.len_q));
+    call.measured = measured.data();
+    workers.for_each(problem.batch * problem.heads, [&](std::int64_t head, int slot) {
+      worker(slot).measure(head / problem.heads, head % problem.heads);
+    });
+  }
+  workers.for_each(items, [&](std::int64_t index, int slot) {
     const std::int64_t head = index / plan.chunks;
-    FusedGradientChunk<T>(call, *own)
-        .run(head / problem.heads_kv, head % problem.heads_kv, index % plan.chunks);
+    worker(slot).run(head / problem.heads_kv, head % problem.heads_kv, index % plan.chunks);
   });
   workers.for_each(problem.batch * problem.heads, [&](std::int64_t head, int) {
     for (std::int64_t panel = 0; panel < plan.panels; ++panel)

@@ -34,18 +34,29 @@ struct FusedGradientCall {
   const GradientKernels<T>& kernels;   ///< the engine
   const FusedGradientPlan& plan;       ///< the pieces
   Real* dq;                            ///< dQ^T: (chunk, b, h, panel, head_dim, lane)
+  SoftmaxState<Real>* measured;        ///< (b h i), of the distrusted rows; null: there are none
 
   /// dQ^T of a head's panels, as one chunk adds it up.
   Real* dq_of(std::int64_t chunk, std::int64_t b, std::int64_t h) const {
     return dq + ((chunk * problem.batch + b) * problem.heads + h) * plan.padded_rows() *
                     problem.head_dim;
   }
+  /// Whether a row's maximum and sum have to be taken anew.
+  bool is_distrusted(std::int64_t b, std::int64_t h, std::int64_t i) const {
+    return beyond(tensors.lse(b, h, i), trusted_lse<T>(problem));
+  }
+  /// What they are then.
+  SoftmaxState<Real>& measured_row(std::int64_t b, std::int64_t h, std::int64_t i) const {
+    return measured[(b * problem.heads + h) * problem.len_q + i];
+  }
   /// Whether scores need more than a factor above 0 before the user's function and the softmax.
   bool changes_scores() const { return variant.changes_score() || !(variant.scale > 0); }
-  /// Whether a row that is not finite may be so because of a pair that is excluded.
+  /// Whether a row that is not finite may be so because of a pair that is excluded, or of a lane
+  /// that is no query.
   bool excludes() const {
-    return variant.excludes_beyond_position() || hooks.mask != nullptr || variant.causal ||
-           variant.window.left >= 0 || variant.window.right >= 0 || variant.key_lengths;
+    return problem.len_q < plan.padded_rows() || variant.excludes_beyond_position() ||
+           hooks.mask != nullptr || variant.causal || variant.window.left >= 0 ||
+           variant.window.right >= 0 || variant.key_lengths;
   }
 };
 
@@ -64,6 +75,16 @@ class FusedGradientChunk {
         kernels_(call.kernels),
         plan_(call.plan),
         s_(scratch) {}
+
+  /// Takes the maxima and sums of a head's rows anew, where their log-sum-exps say too little.
+  void measure(std::int64_t b, std::int64_t h) {
+    b_ = b, h_ = h, head_kv_ = problem_.head_kv(h);
+    band_ = variant_.band(problem_, b);
+    for (std::int64_t p = 0; p < plan_.panels; ++p) {
+      find_measured(p);
+      if (s_.measured[p]) measure_panel(p);
+    }
+  }
 
   /// Computes dk and dv of the chunk's keys, and what it gives to dq of the heads that read them.
   void run(std::int64_t b, std::int64_t h_kv, std::int64_t chunk) {
@@ -90,8 +111,6 @@ class FusedGradientChunk {
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
-  // The exponential of less is 0.
-  static constexpr Real kLeastExponent = std::numeric_limits<Real>::min_exponent * Real{2};
   // Differences of positions below this are exact in every type of scores.
   static constexpr std::int64_t kExactDistance = 1 << 22;
 
@@ -115,23 +134,31 @@ class FusedGradientChunk {
     pack(call_.tensors.q, plan_.columns, s_.queries, s_.query_rows);
     pack(call_.tensors.grad_out, plan_.columns_v, s_.grads, s_.grad_rows);
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
-      s_.measured[p] = false;
-      for (int r = 0; r < rows_of(p); ++r)
-        s_.measured[p] |= is_distrusted(p * plan_.panel_rows + r);
-      if (s_.measured[p]) measure(p);
+      find_measured(p);
+      if (!s_.measured[p]) continue;
+      for (std::int64_t i = p * plan_.panel_rows; i < p * plan_.panel_rows + rows_of(p); ++i) {
+        if (!call_.is_distrusted(b_, h_, i)) continue;
+        const SoftmaxState<Real>& state = call_.measured_row(b_, h_, i);
+        s_.minus_shift[i] = -state.max;
+        s_.factor[i] = 1 / state.sum;
+      }
     }
   }
 
-  /// Whether a row's maximum and sum have to be taken anew.
-  bool is_distrusted(std::int64_t i) const {
-    return beyond(call_.tensors.lse(b_, h_, i), trusted_lse<T>(problem_));
+  /// Notes whether a panel has rows whose maximum and sum are taken anew.
+  void find_measured(std::int64_t p) {
+    s_.measured[p] = false;
+    for (int r = 0; r < rows_of(p); ++r)
+      s_.measured[p] |= call_.is_distrusted(b_, h_, p * plan_.panel_rows + r);
   }
 
   /// Takes the greatest logit and the sum of a panel's rows from the very logits that gradients are
   /// then computed from.
-  void measure(std::int64_t p) {
-    std::fill_n(s_.row_state, plan_.panel_rows, SoftmaxState<Real>{});
+  void measure_panel(std::int64_t p) {
     const std::int64_t first = p * plan_.panel_rows;
+    pack_panel(call_.tensors.q, p, s_.queries);
+    std::fill_n(s_.row_max, plan_.panel_rows, kLowest);
+    std::fill_n(s_.row_sum, plan_.panel_rows, Real{0});
     const KeyRange seen = band_.any(first, first + rows_of(p));
     for (std::int64_t begin = seen.begin / 32 * 32; begin < seen.end; begin += plan_.key_tile) {
       const KeyRange keys{begin, std::min(begin + plan_.key_tile, seen.end)};
@@ -142,35 +169,30 @@ class FusedGradientChunk {
       GradientTile<Real> tile;
       ScoreChange<Real> change;
       score(p, place, visibility, k, tile, change);
-      for (std::int64_t n = 0; n < place.keys; ++n) {
-        for (int r = 0; r < place.rows; ++r) {
-          const Real logit = s_.scores[n * place.width + r];
-          SoftmaxState<Real>& state = s_.row_state[r];
-          const bool allowed =
-              tile.allowed == nullptr || (tile.allowed[place.word(r, n)] >> (n % 32) & 1) != 0;
-          if (allowed && !(logit < state.max + kLeastExponent)) state = state.with(logit);
-        }
-      }
+      tile.gradient_pairs = s_.gradient_pairs;
+      kernels_.measure(tile, plan_.panel_vectors, s_.row_max, s_.row_sum);
     }
+    const Real sink = variant_.sink_logit(b_, h_);
     for (int r = 0; r < rows_of(p); ++r) {
-      if (!is_distrusted(first + r)) continue;
-      const Real sink = variant_.sink_logit(b_, h_);
-      const SoftmaxState<Real> state =
-          sink == kLowest ? s_.row_state[r] : s_.row_state[r].with(sink);
-      s_.minus_shift[first + r] = -state.max;
-      s_.factor[first + r] = 1 / state.sum;
+      const SoftmaxState<Real> state{s_.row_max[r], s_.row_sum[r]};
+      call_.measured_row(b_, h_, first + r) = sink == kLowest ? state : state.with(sink);
     }
   }
 
   void pack(const View<const T, 4>& from, const ColumnBlocks& columns, Real* transposed,
             Real* rows) {
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
-      const std::int64_t first = p * plan_.panel_rows;
-      for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.address(b_, h_, first + r);
-      const Rows<const T> source{s_.row, from.stride(3), rows_of(p), from.extent(3)};
-      kernels_.pack_columns(source, transposed + first * from.extent(3), plan_.panel_vectors);
-      kernels_.pack_rows(source, plan_.panel_rows, columns, rows + columns.size(first));
+      const Rows<const T> source = pack_panel(from, p, transposed);
+      kernels_.pack_rows(source, plan_.panel_rows, columns,
+                         rows + columns.size(p * plan_.panel_rows));
     }
+  }
+  Rows<const T> pack_panel(const View<const T, 4>& from, std::int64_t p, Real* transposed) {
+    const std::int64_t first = p * plan_.panel_rows;
+    for (int r = 0; r < rows_of(p); ++r) s_.row[r] = from.address(b_, h_, first + r);
+    const Rows<const T> source{s_.row, from.stride(3), rows_of(p), from.extent(3)};
+    kernels_.pack_columns(source, transposed + first * from.extent(3), plan_.panel_vectors);
+    return source;
   }
 
   GradientPanel<Real> panel_at(std::int64_t p) const {

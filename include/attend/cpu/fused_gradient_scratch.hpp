@@ -40,7 +40,8 @@ struct FusedGradientScratch {
     visit(values, packed_bytes<T>(plan.key_tile, problem.head_dim_v));
     visit(allowed, plan.key_tile / 32 * width);
     visit(measured, plan.panels);
-    visit(row_state, width);
+    visit(row_max, width);
+    visit(row_sum, width);
     visit(minus_shift, rows);
     visit(factor, rows);
     visit(delta, rows);
@@ -66,38 +67,39 @@ struct FusedGradientScratch {
     });
   }
 
-  Real* queries;                  ///< Q^T of a head, packed, panel after panel
-  Real* grads;                    ///< dO^T of a head, packed, panel after panel
-  Real* query_rows;               ///< Q of a head in column blocks, packed, panel after panel
-  Real* grad_rows;                ///< dO of a head, likewise
-  Real* dk;                       ///< of a chunk, in column blocks
-  Real* dv;                       ///< of a chunk, in column blocks
-  Real* scores;                   ///< of one tile
-  Real* gradients;                ///< of one tile
-  Real* gradient_pairs;           ///< of one tile, for engines that take pairs
-  Real* keep;                     ///< of one tile
-  Real* slopes;                   ///< of one tile
-  char* keys;                     ///< a tile of K, converted
-  char* key_columns;              ///< a tile of K, its columns as rows
-  char* values;                   ///< a tile of V, converted
-  std::uint32_t* allowed;         ///< bits of one tile
-  bool* measured;                 ///< of each panel of a head: whether its logits were looked at
-  SoftmaxState<Real>* row_state;  ///< lanes of one panel
-  Real* minus_shift;              ///< of each query of a head
-  Real* factor;                   ///< of each query of a head
-  Real* delta;                    ///< of each query of a head
-  Real* alibi_slopes;             ///< lanes of one panel
-  Real* distance;                 ///< lanes of one panel
-  std::uint32_t* counter_low;     ///< lanes of one panel
-  std::uint32_t* counter_high;    ///< lanes of one panel
-  std::int64_t* head;             ///< lanes of one panel
-  std::int64_t* query;            ///< lanes of one panel
-  KeyRange* visible;              ///< lanes of one panel, by position
-  const T** row;                  ///< rows that are being packed
-  const Real** bias_row;          ///< bias of a tile's first key, lanes of one panel
-  const bool** mask_row;          ///< mask of key 0, lanes of one panel
-  const Real** next_bias_row;     ///< bias of key 0, lanes of the next panel
-  const bool** next_mask_row;     ///< mask of key 0, lanes of the next panel
+  Real* queries;                ///< Q^T of a head, packed, panel after panel
+  Real* grads;                  ///< dO^T of a head, packed, panel after panel
+  Real* query_rows;             ///< Q of a head in column blocks, packed, panel after panel
+  Real* grad_rows;              ///< dO of a head, likewise
+  Real* dk;                     ///< of a chunk, in column blocks
+  Real* dv;                     ///< of a chunk, in column blocks
+  Real* scores;                 ///< of one tile
+  Real* gradients;              ///< of one tile
+  Real* gradient_pairs;         ///< of one tile, for engines that take pairs
+  Real* keep;                   ///< of one tile
+  Real* slopes;                 ///< of one tile
+  char* keys;                   ///< a tile of K, converted
+  char* key_columns;            ///< a tile of K, its columns as rows
+  char* values;                 ///< a tile of V, converted
+  std::uint32_t* allowed;       ///< bits of one tile
+  bool* measured;               ///< of each panel of a head: whether its logits were looked at
+  Real* row_max;                ///< lanes of one panel
+  Real* row_sum;                ///< lanes of one panel
+  Real* minus_shift;            ///< of each query of a head
+  Real* factor;                 ///< of each query of a head
+  Real* delta;                  ///< of each query of a head
+  Real* alibi_slopes;           ///< lanes of one panel
+  Real* distance;               ///< lanes of one panel
+  std::uint32_t* counter_low;   ///< lanes of one panel
+  std::uint32_t* counter_high;  ///< lanes of one panel
+  std::int64_t* head;           ///< lanes of one panel
+  std::int64_t* query;          ///< lanes of one panel
+  KeyRange* visible;            ///< lanes of one panel, by position
+  const T** row;                ///< rows that are being packed
+  const Real** bias_row;        ///< bias of a tile's first key, lanes of one panel
+  const bool** mask_row;        ///< mask of key 0, lanes of one panel
+  const Real** next_bias_row;   ///< bias of key 0, lanes of the next panel
+  const bool** next_mask_row;   ///< mask of key 0, lanes of the next panel
 
  private:
   std::size_t total_bytes(const Problem& problem, const FusedGradientPlan& plan) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "../core/merge.hpp"
+#include "workers.hpp"
 
 /// @file
 /// `merge` and its gradients on the host, row by row.
@@ -11,17 +12,17 @@ namespace attend::cpu {
 
 /// Calls `visit(b, h, i)` for each row of a tensor (b h i ...).
 template <class Visit>
-void for_each_row(const Extents<4>& extents, Visit&& visit) {
-  for (std::int64_t b = 0; b < extents[0]; ++b)
-    for (std::int64_t h = 0; h < extents[1]; ++h)
-      for (std::int64_t i = 0; i < extents[2]; ++i) visit(b, h, i);
+void for_each_row(const Extents<4>& extents, const Workers& workers, const Visit& visit) {
+  workers.for_each(extents[0] * extents[1], [&](std::int64_t head, int) {
+    for (std::int64_t i = 0; i < extents[2]; ++i) visit(head / extents[1], head % extents[1], i);
+  });
 }
 
 /// Merges all rows.
 template <class T>
-void merge(const MergeTensors<T>& t) {
+void merge(const MergeTensors<T>& t, const Workers& workers) {
   using Real = RealOf<T>;
-  for_each_row(t.out.extents(), [&](std::int64_t b, std::int64_t h, std::int64_t i) {
+  for_each_row(t.out.extents(), workers, [&](std::int64_t b, std::int64_t h, std::int64_t i) {
     const MergedRow<Real> row(t.lse1(b, h, i), t.lse2(b, h, i));
     t.lse(b, h, i) = row.lse;
     for (std::int64_t c = 0; c < t.out.extent(3); ++c)
@@ -32,9 +33,9 @@ void merge(const MergeTensors<T>& t) {
 
 /// Gradients of one part, see `attend::merge_backward`.
 template <class T>
-void merge_backward(const MergeGradientTensors<T>& t) {
+void merge_backward(const MergeGradientTensors<T>& t, const Workers& workers) {
   using Real = RealOf<T>;
-  for_each_row(t.out.extents(), [&](std::int64_t b, std::int64_t h, std::int64_t i) {
+  for_each_row(t.out.extents(), workers, [&](std::int64_t b, std::int64_t h, std::int64_t i) {
     const bool has = t.part_lse(b, h, i) != -kInfinity<Real>;
     const Real weight = merge_weight(t.part_lse(b, h, i), t.other_lse(b, h, i));
     Real sum = t.grad_lse ? t.grad_lse(b, h, i) : Real{0};

@@ -99,6 +99,8 @@ struct GradientKernels {
   Operand (*pack_key_columns)(const KeyTile<T>& tile, const Operand& keys, void* scratch);
   /// The tile's scores, changed, and the slopes where they are capped.
   void (*scores)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel);
+  /// Takes logits, those in `scores`, into each lane's maximum and sum; they are used up.
+  void (*measure)(const GradientTile<Real>& tile, int vectors, Real* max, Real* sum);
   /// From scores to what the tile adds to dQ, dK and dV.
   void (*accumulate)(const GradientTile<Real>& tile, const GradientPanel<Real>& panel,
                      const ColumnBlocks& columns, const ColumnBlocks& columns_v);

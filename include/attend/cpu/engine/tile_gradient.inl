@@ -92,6 +92,26 @@ void gradient_scores(const GradientTile<typename L::Real>& tile,
   change_scores<L>(scores, panel.vectors);
 }
 
+/// See `GradientKernels`.
+template <class L>
+void measure(const GradientTile<typename L::Real>& tile, int vectors, typename L::Real* max,
+             typename L::Real* sum) {
+  using Real = typename L::Real;
+  Tile<Real> logits;
+  logits.keys = tile.keys;
+  logits.scores = tile.scores;
+  logits.probabilities = tile.gradient_pairs;
+  logits.exponent_scale = static_cast<Real>(1.442695040888963407359924681001892137);
+  logits.allowed = tile.allowed;
+  Panel<Real> panel{};
+  panel.vectors = vectors;
+  panel.max = max;
+  panel.sum = sum;
+  Real rescale[L::kMaxVectors * L::kLanes];
+  for (std::int64_t lane = 0; lane < vectors * L::kLanes; lane += L::kLanes)
+    softmax_column<L>(logits, panel, lane, rescale);
+}
+
 /// Excludes by selection: bits that are not set make the score -inf. The maximum that comes with it
 /// is not needed here.
 template <class L>
@@ -258,6 +278,7 @@ constexpr GradientKernels<T> gradient_kernels(Tuning tuning) {
           &pack_keys<L, T>,
           &pack_key_columns<L, T>,
           &gradient_scores<L>,
+          &measure<L>,
           &accumulate_gradients<L>,
           &mask_words<L>,
           &store<L, T>,

@@ -12,13 +12,28 @@
 
 namespace attend::cuda {
 
+/// Rows that share one note of whether some are distrusted.
+inline constexpr int kRowsOfRun = 16;
+
 /// What the kernels compute from, besides sizes and a variant whose scale is 1.
 template <class T>
 struct GradientCall {
   RealOf<T> scale;                         ///< of the dot products
   BackwardTensors<T> tensors;              ///< what is read and written
   View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
+  View<const bool, 1> distrusted_runs;     ///< whether one of `kRowsOfRun` neighbouring rows is
   RowLayout q, k, v, grad_out;             ///< of the tensors' rows
+
+  /// Whether there may be a distrusted row among `count` queries from i on of a head.
+  __device__ bool may_have_distrusted(std::int64_t b, std::int64_t h, std::int64_t i,
+                                      int count) const {
+    const std::int64_t first = states.offset(b, h, i);
+    const std::int64_t last = min(first + count, states.size()) - 1;
+    bool has = false;
+    for (std::int64_t run = first / kRowsOfRun; run <= last / kRowsOfRun; ++run)
+      has |= distrusted_runs(run);
+    return has;
+  }
 };
 
 /// Writes a thread's part of a gradient, times `factor`, or adds it to what is there, where

@@ -11,18 +11,18 @@
 
 namespace attend::cuda {
 
-/// Which rows of scores a kernel takes.
+/// Which rows of scores a kernel takes. What both kinds give to a key's gradients is added up in
+/// the gradients' own type, so each is rounded to it.
 enum class RowKind {
   any,
   trusted,    ///< whose log-sum-exp is known as the forward pass gave it
   distrusted  ///< whose maximum and sum were taken anew, of dot products in order
 };
 
-/// Whether a row is of that kind.
-template <class Real>
-__device__ bool is_distrusted(const RowGradient<Real>& row) {
-  const Real size = row.shift < 0 ? -row.shift : row.shift;
-  return row.factor < 1 || (size > static_cast<Real>(kTrustedLse<F16>) && size < kInfinity<Real>);
+/// Whether a row of half types is of that kind.
+__device__ inline bool is_distrusted(const RowGradient<float>& row) {
+  const float size = fabsf(row.shift);
+  return row.factor < 1 || (size > static_cast<float>(kTrustedLse<F16>) && size < kInfinity<float>);
 }
 
 /// One query: what all of its pairs need, looked up once. A tile may have more queries than there
@@ -41,8 +41,8 @@ struct alignas(16) GradientQuery {
   std::int64_t i;             ///< its number
   Real slope;                 ///< ALiBi's
 
-  /// Looks up query i of head (b, h); one whose row is not of the kind sees no key, and none weighs
-  /// anything for it.
+  /// Looks up query i of head (b, h); one whose row is not of the kind sees no key, and where that
+  /// is not looked at, as position lets it see all, none weighs anything for it.
   template <RowKind kind>
   __device__ void find(const Problem& problem, const V& variant,
                        const View<RowGradient<Real>, 3>& states, std::int64_t b, std::int64_t h,
@@ -51,8 +51,9 @@ struct alignas(16) GradientQuery {
     i = exists ? wanted : problem.len_q - 1;
     const KeyBand band = variant.band(problem, b);
     state = exists ? states(b, h, i) : RowGradient<Real>{};
-    const bool taken =
-        kind == RowKind::any || is_distrusted(state) == (kind == RowKind::distrusted);
+    bool taken = true;
+    if constexpr (kind != RowKind::any)
+      taken = is_distrusted(state) == (kind == RowKind::distrusted);
     if (!taken) state = {.shift = kInfinity<Real>};
     keys = exists && taken ? band.row(i) : KeyRange{};
     position = band.position(i);

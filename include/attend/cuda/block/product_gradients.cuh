@@ -94,8 +94,9 @@ struct QueryColumnStates {
     const int n = opaque(static_cast<int>(threadIdx.x));
     if (n >= kCount) return;
     const RowGradient<float> row = states[n];
-    shift[n] = is_distrusted(row) ? kInfinity<float> : row.shift * kLog2E * row.factor;
-    delta[n] = row.delta;
+    const bool taken = !is_distrusted(row);
+    shift[n] = taken ? row.shift * kLog2E * row.factor : kInfinity<float>;
+    delta[n] = taken ? row.delta : 0;
   }
 
   /// What is subtracted from exponents in the thread's columns c and c + 1.

@@ -22,8 +22,9 @@ inline constexpr Compiled kOnTensorCores =
 template <int Threads>
 __device__ bool has_distrusted(const View<const bool, 1>& distrusted_runs) {
   bool has = false;
+#pragma unroll 8
   for (std::int64_t n = threadIdx.x; n < distrusted_runs.size(); n += Threads)
-    has = has || distrusted_runs(n);
+    has |= distrusted_runs(n);
   return __syncthreads_or(has) != 0;
 }
 
@@ -40,9 +41,9 @@ __device__ void in_turn(int count, Work work) {
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     distrusted_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call,
-                         View<const bool, 1> distrusted_runs, int query_blocks, int key_blocks) {
+                         int query_blocks, int key_blocks) {
   if constexpr (!is_compiled(kOnTensorCores<typename Engine::Element>)) return __trap();
-  if (!has_distrusted<Engine::kThreads>(distrusted_runs)) return;
+  if (!has_distrusted<Engine::kThreads>(call.distrusted_runs)) return;
   in_turn(query_blocks, [&](int n) {
     query_gradient_of<Engine, RowKind::distrusted>(problem, variant, call, n);
   });
@@ -54,10 +55,9 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
     distrusted_bias_gradient(Problem problem, V variant,
-                             GradientCall<typename Engine::Element> call,
-                             View<const bool, 1> distrusted_runs, int blocks) {
+                             GradientCall<typename Engine::Element> call, int blocks) {
   if constexpr (!is_compiled(kOnTensorCores<typename Engine::Element>)) return __trap();
-  if (!has_distrusted<Engine::kThreads>(distrusted_runs)) return;
+  if (!has_distrusted<Engine::kThreads>(call.distrusted_runs)) return;
   in_turn(blocks,
           [&](int n) { bias_gradient_of<Engine, RowKind::distrusted>(problem, variant, call, n); });
 }

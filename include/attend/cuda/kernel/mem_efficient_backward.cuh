@@ -52,14 +52,6 @@ __device__ bool wants_order(const Problem& problem, const GradientQuery<V>* sQue
   });
 }
 
-/// Whether rows of one kind have no query among `Count`: then there is nothing to add.
-template <class Engine, int Count, RowKind kind, class V>
-__device__ bool none_of(const GradientQuery<V>* sQueries) {
-  if constexpr (kind == RowKind::any || kind == RowKind::trusted) return false;
-  return !any_query<Engine, Count>(
-      sQueries, [](const GradientQuery<V>& query) { return query.state.shift < kInfinity<float>; });
-}
-
 /// The rows whose gradients an engine sums; `distrusted_gradients` adds the others.
 template <class Engine>
 inline constexpr RowKind kRowsOf =
@@ -83,9 +75,10 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
   const std::int64_t h_kv = problem.head_kv(block.h);
   const HeadQueries queries{block.b, block.h};
   const std::int64_t first = (tiles - 1 - block.tile) * kRows;  // with causal the longest first
+  constexpr bool kAdds = kind == RowKind::distrusted;
+  if (kAdds && !call.may_have_distrusted(block.b, block.h, first, kRows)) return;
   const auto keys = queries.keys(problem, variant, first, kRows);
   queries.find<Engine::kThreads, kRows, kind>(shared.queries, problem, variant, call.states, first);
-  if (none_of<Engine, kRows, kind>(shared.queries)) return;
   const bool in_order = wants_order<Engine, kRows>(problem, shared.queries);
   const auto gQ = rows_from(t.q.inner(block.b, block.h), first);
   const auto gdO = rows_from(t.grad_out.inner(block.b, block.h), first);
@@ -104,11 +97,10 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
                                              call.k, there, in_order);
     Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
     there = true;
-    gradients(rS, rG, j,
-              kind != RowKind::distrusted && keys.cover(j, j + kColumns) && kept == Coverage::all);
+    gradients(rS, rG, j, !kAdds && keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);
   }
-  store_gradient<Engine, kind == RowKind::distrusted>(
+  store_gradient<Engine, kAdds>(
       rdQ, call.scale, block.column, problem.head_dim, t.dq.stride(3), [&](int row) -> T* {
         return first + row < problem.len_q ? t.dq.address(block.b, block.h, first + row) : nullptr;
       });
@@ -144,14 +136,15 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
   const auto gK = rows_from(t.k.inner(own.b, own.h_kv), own.begin);
   const auto gV = rows_from(t.v.inner(own.b, own.h_kv), own.begin);
 
+  constexpr bool kAdds = kind == RowKind::distrusted;
   typename Engine::Output rdK = {}, rdV = {};
   bool there = false;
   GradientQuery<V>* sQueries = shared.queries;
   for (SeeingQueries<V> at(problem, variant, own); at.exists(); at = at.next()) {
     const HeadQueries queries = at.head();
+    if (kAdds && !call.may_have_distrusted(queries.b, queries.h, at.i, kColumns)) continue;
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
     queries.find<Engine::kThreads, kColumns, kind>(sQueries, problem, variant, call.states, at.i);
-    if (none_of<Engine, kColumns, kind>(sQueries)) continue;
     const bool in_order = wants_order<Engine, kColumns>(problem, sQueries);
     const auto gQ = rows_from(t.q.inner(queries.b, queries.h), at.i);
     const auto gdO = rows_from(t.grad_out.inner(queries.b, queries.h), at.i);
@@ -162,8 +155,7 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
     const Values of_do = Engine::dot_products(rG, shared.engine, Factor::values, gV, call.v, gdO,
                                               call.grad_out, there);
     there = true;
-    const bool within = kind != RowKind::distrusted &&
-                        at.keys().cover(own.begin, own.begin + kRows) &&
+    const bool within = !kAdds && at.keys().cover(own.begin, own.begin + kRows) &&
                         at.coverage(own.begin, own.end) == Coverage::all;
     const TileGradients<Engine, Queries::columns, V> gradients(problem, variant, call.scale,
                                                                queries, sQueries);
@@ -179,7 +171,7 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
       return own.begin + n < own.end ? to.address(own.b, own.h_kv, own.begin + n) : nullptr;
     };
   };
-  constexpr bool kAdds = kind == RowKind::distrusted;
+  if (kAdds && !there) return;
   store_gradient<Engine, kAdds>(rdK, call.scale, shared.column, problem.head_dim, t.dk.stride(3),
                                 row_to(t.dk));
   store_gradient<Engine, kAdds>(rdV, 1, shared.column, problem.head_dim_v, t.dv.stride(3),
@@ -239,10 +231,13 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
   __syncthreads();
   const auto& own = shared.tile;
 
+  constexpr bool kAdds = kind == RowKind::distrusted;
   typename Engine::Scores rB = {};
+  bool some = false;  // such rows
   for (std::int64_t b = own.batch.begin; b < own.batch.end; ++b)
     for (std::int64_t h = own.heads.begin; h < own.heads.end; ++h)
       for (std::int64_t i = own.queries.begin; i < own.queries.end; i += kRows) {
+        if (kAdds && !call.may_have_distrusted(b, h, i, kRows)) continue;
         const HeadQueries of_head{b, h};
         const TileGradients<Engine, Queries::rows, V, GradientBy::score> gradients(
             problem, variant, call.scale, of_head, shared.queries);
@@ -251,7 +246,7 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
         of_head.find<Engine::kThreads, kRows, kind>(shared.queries, problem, variant, call.states,
                                                     i);
         __syncthreads();
-        if (none_of<Engine, kRows, kind>(shared.queries)) continue;
+        some = true;
         const auto gQ = rows_from(t.q.inner(b, h), i);
         const auto gdO = rows_from(t.grad_out.inner(b, h), i);
         bool there = false;
@@ -272,6 +267,7 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
         }
       }
 
+  if (kAdds && !some) return;
   auto& sB = Engine::staged(shared.engine);
   __syncthreads();
   for (int r = 0; r < Engine::kRows; ++r)
@@ -287,7 +283,7 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
     for (int r = row; r < row + sum_rows; ++r)
       for (int c = column; c < column + sum_columns; ++c) sum += sB.at(r, c);
     auto& to = dbias(own.b, own.h, own.i + row, own.j + column);
-    to = kind == RowKind::distrusted ? to + sum : sum;
+    to = kAdds ? to + sum : sum;
   }
 }
 

@@ -7,6 +7,7 @@
 #include "../../core/softmax_state.hpp"
 #include "../arch/convert.cuh"
 #include "../arch/warp.cuh"
+#include "../block/gradient_call.cuh"
 #include "../block/query_tile.cuh"
 #include "../block/row.cuh"
 #include "../tile/rows.cuh"
@@ -25,8 +26,7 @@ inline constexpr int kRowWarps = 4;
 inline constexpr int kLanesOfRow = 8;
 /// Rows of a warp.
 inline constexpr int kRowsOfWarp = kWarp / kLanesOfRow;
-/// Rows of a block.
-inline constexpr int kRowsOfBlock = kRowWarps * kRowsOfWarp;
+static_assert(kRowWarps * kRowsOfWarp == kRowsOfRun, "a block looks at one run of rows");
 
 /// Whether a warp's row has an allowed key.
 template <class V>
@@ -89,7 +89,7 @@ __device__ RealOf<T> product_of_rows(const View<const T, 4>& a, const View<const
 }
 
 /// D = rowsum(dO * O) and its like: one `RowGradient` per row (b, h, i). `distrusted_runs`: for
-/// each run of `kRowsOfBlock` rows, whether one of them is.
+/// each run of `kRowsOfRun` rows, whether one of them is.
 template <class T, class V>
 __global__ void __launch_bounds__(kRowWarps* kWarp)
     row_gradients(Problem problem, V variant, BackwardTensors<T> tensors,
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(kRowWarps* kWarp)
     return {b, head - b * problem.heads, number - head * problem.len_q, 0};
   };
   const std::int64_t first =
-      std::int64_t{blockIdx.x} * kRowsOfBlock + static_cast<int>(threadIdx.x) / kWarp * kRowsOfWarp;
+      std::int64_t{blockIdx.x} * kRowsOfRun + static_cast<int>(threadIdx.x) / kWarp * kRowsOfWarp;
   const int own = lane() / kLanesOfRow;
   const Index at = index_of(first + own);
 

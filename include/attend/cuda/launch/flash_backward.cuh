@@ -110,7 +110,7 @@ void launch_flash_backward(const Problem& problem, V variant, const BackwardTens
     default:
       launch_flash_gradients<T, 256>(problem, variant, call, stream);
   }
-  launch_distrusted_gradients(problem, variant, call, rows.distrusted_runs, stream);
+  launch_distrusted_gradients(problem, variant, call, stream);
 }
 
 }  // namespace attend::cuda

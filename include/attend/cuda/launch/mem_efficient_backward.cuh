@@ -29,6 +29,7 @@ GradientCall<T> gradient_call(V& variant, const BackwardTensors<T>& tensors,
   const GradientCall<T> call{.scale = variant.scale,
                              .tensors = tensors,
                              .states = rows.states,
+                             .distrusted_runs = rows.distrusted_runs,
                              .q = row_layout(tensors.q),
                              .k = row_layout(tensors.k),
                              .v = row_layout(tensors.v),
@@ -94,22 +95,24 @@ void launch_gradient_engine(const Problem& problem, const V& variant,
   launch_bias_gradient<BiasEngine>(problem, variant, call, stream);
 }
 
-/// Blocks of `distrusted_gradients`, at most: what a device has room for at once, so that it takes
-/// little time where no row is distrusted.
+/// Blocks of `distrusted_gradients`, at most: about what a great device has room for at once, so
+/// that it takes little time where no row is distrusted.
 inline constexpr std::int64_t kDistrustedBlocks = 256;
 
 /// Adds what distrusted rows of half types contribute.
 template <class T, class V>
 void launch_distrusted_gradients(const Problem& problem, const V& variant,
-                                 const GradientCall<T>& call, const View<bool, 1>& distrusted_runs,
-                                 cudaStream_t stream) {
+                                 const GradientCall<T>& call, cudaStream_t stream) {
   using Engine = ScalarGradientEngine<T>;
+  static_assert(
+      sizeof(GradientShared<Engine, V, Engine::kTileRows>) <= sizeof(KeyGradientShared<Engine, V>),
+      "blocks have the one, then the other");
   const auto start = [&](const char* what, auto kernel, std::size_t shared, auto... blocks) {
     const std::int64_t most = std::min(std::max({blocks...}), kDistrustedBlocks);
     if (most == 0) return;
     allow_shared_memory(kernel, shared);
     launch(what, kernel, {most, Engine::kThreads, shared}, stream, problem, variant, call,
-           distrusted_runs, static_cast<int>(blocks)...);
+           static_cast<int>(blocks)...);
   };
   start("distrusted_gradients", distrusted_gradients<Engine, V>,
         sizeof(KeyGradientShared<Engine, V>), query_gradient_blocks<Engine>(problem),
@@ -159,7 +162,7 @@ void launch_mem_efficient_backward(const Problem& problem, V variant,
     } else {
       launch_gradient_engine<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
     }
-    launch_distrusted_gradients(problem, variant, call, rows.distrusted_runs, stream);
+    launch_distrusted_gradients(problem, variant, call, stream);
   }
 }
 

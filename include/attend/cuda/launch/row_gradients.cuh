@@ -17,7 +17,7 @@ template <class Real>
 struct RowGradients {
   Memory memory;                        ///< theirs
   View<RowGradient<Real>, 3> states{};  ///< (b h i)
-  View<bool, 1> distrusted_runs{};      ///< whether one of `kRowsOfBlock` neighbours is
+  View<bool, 1> distrusted_runs{};      ///< whether one of `kRowsOfRun` neighbours is
 };
 
 /// Computes them, and the sinks' gradient, if it is wanted.
@@ -27,7 +27,7 @@ RowGradients<RealOf<T>> launch_row_gradients(const Problem& problem, const V& va
                                              cudaStream_t stream) {
   using Real = RealOf<T>;
   const std::int64_t count = problem.batch * problem.heads * problem.len_q;
-  const std::int64_t runs = (count + kRowsOfBlock - 1) / kRowsOfBlock;
+  const std::int64_t runs = (count + kRowsOfRun - 1) / kRowsOfRun;
   const auto states_bytes = static_cast<std::size_t>(count) * sizeof(RowGradient<Real>);
   RowGradients<Real> rows{
       Memory(states_bytes + static_cast<std::size_t>(runs), Stream::borrowed(stream))};
