@@ -15,13 +15,13 @@ namespace attend {
 /// (b h i)` of each, all on the host or all on a device. `stream` is as a call's. A row
 /// without keys (lse = -inf) is neutral; two of them give output 0, lse -inf. A sink must be part
 /// of one side only, and dropout must have drawn other bits for either side.
-/// @throws shape_error if the shapes differ, value_error for null tensors.
-template <class Out1, class Lse1, class Out2, class Lse2, class T = ElementOf<Out1>>
-requires TensorOf<Out1, T, 4> && TensorBeside<Out2, Out1, T, 4> && TensorBeside < Lse1, Out1,
-    RealOf<T>,
-3 > &&TensorBeside<Lse2, Out1, RealOf<T>, 3> Forward<T, kDeviceOf<Out1>> merge(
-        const Out1& out1, const Lse1& lse1, const Out2& out2, const Lse2& lse2,
-        const Stream& stream = {}) {
+/// @throws shape_error if the shapes differ, value_error for null tensors and what lies elsewhere.
+template <class Out1, TensorBeside<Out1, RealOf<ElementOf<Out1>>, 3> Lse1,
+          TensorBeside<Out1, ElementOf<Out1>, 4> Out2,
+          TensorBeside<Out1, RealOf<ElementOf<Out1>>, 3> Lse2, class T = ElementOf<Out1>>
+requires TensorOf<Out1, T, 4> Forward<T, kDeviceOf<Out1>> merge(const Out1& out1, const Lse1& lse1,
+                                                                const Out2& out2, const Lse2& lse2,
+                                                                const Stream& stream = {}) {
   MergeTensors<T> tensors{.out1 = addresses(as_view(out1)),
                           .lse1 = addresses(as_view(lse1)),
                           .out2 = addresses(as_view(out2)),

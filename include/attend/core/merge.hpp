@@ -53,9 +53,11 @@ ATTEND_HD Real merge_weight(Real lse, Real other_lse) {
 /// A row of both parts together.
 template <class Real>
 struct MergedRow {
-  bool has1, has2;        ///< whether the parts have keys
-  Real weight1, weight2;  ///< theirs
-  Real lse;               ///< of both; -inf if neither has
+  bool has1;     ///< whether the first part has keys
+  bool has2;     ///< whether the second has
+  Real weight1;  ///< of the first
+  Real weight2;  ///< of the second
+  Real lse;      ///< of both; -inf if neither has
 
   /// From those of the parts.
   ATTEND_HD MergedRow(Real lse1, Real lse2)

@@ -50,8 +50,8 @@ class CompiledFunctors final : public FunctorKernels<T> {
 template <class Mod>
 inline constexpr bool kIsItsBytes = std::is_trivially_copyable_v<Mod>;
 #if defined(__CUDACC_EXTENDED_LAMBDA__) && !defined(__CUDA_ARCH__)
-/// In the host's code nvcc puts an object of its own in the place of a `__host__ __device__` lambda;
-/// when it compiles for a device it looks at the lambda itself.
+/// In the host's code nvcc puts an object of its own in the place of a `__host__ __device__`
+/// lambda; when it compiles for a device it looks at the lambda itself.
 template <template <class> class Mod, class Function>
 requires(__nv_is_extended_host_device_lambda_closure_type(
     Function)) inline constexpr bool kIsItsBytes<Mod<Function>> = true;
