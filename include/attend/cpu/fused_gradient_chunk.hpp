@@ -79,6 +79,7 @@ class FusedGradientChunk {
   /// Takes the maxima and sums of a head's rows anew, where their log-sum-exps say too little.
   void measure(std::int64_t b, std::int64_t h) {
     b_ = b, h_ = h, head_kv_ = problem_.head_kv(h);
+    dq_ = call_.dq_of(0, b, h);
     band_ = variant_.band(problem_, b);
     for (std::int64_t p = 0; p < plan_.panels; ++p) {
       find_measured(p);
