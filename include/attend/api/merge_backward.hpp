@@ -30,7 +30,7 @@ struct MergeGradients {
 /// Gradients of `merge(first, second)`. `incoming`: the loss' gradient by the merged output, or by
 /// the merged output and log-sum-exp, `{grad_out, grad_lse}`; `merged`: what `merge` gave. With `w
 /// = merge_weight(lse_part, lse_other)`, `grad_out_part = w grad_out` and `grad_lse_part = w
-/// (<grad_out, out_part - out> + grad_lse)`; a row without keys has none.
+/// (<grad_out, out_part - out> + grad_lse)`; a row without keys has none. `stream`: as `merge`'s.
 /// @throws shape_error if the shapes differ, value_error for null tensors and what lies elsewhere.
 template <class T, Device device>
 MergeGradients<T, device> merge_backward(const std::type_identity_t<Incoming<T, device>>& incoming,

@@ -20,8 +20,9 @@ namespace attend {
 template <class T>
 inline constexpr double kTrustedLse = sizeof(T) < sizeof(float) ? 1024 : 128;
 
-/// A log-sum-exp beyond this, of a problem: less where there are few queries and keys, as the
-/// forward pass may have summed their products in another order, and there is little to take anew.
+/// The size of a log-sum-exp up to which it is trusted, of a problem: less where there are few
+/// queries and keys, as the forward pass may have summed their products in another order, and there
+/// is little to take anew.
 /// It shows in the wider types, where a row has much of its weight in few keys: beyond what keys
 /// that weigh alike give.
 template <class T>
