@@ -38,6 +38,7 @@ struct FusedHooks {
 /// The table for a variant, which it points to.
 template <class T, class V>
 FusedHooks<T> fused_hooks(const V& variant) {
+  constexpr int kLanes = kAvx2Lanes<typename V::Real>;
   const Engine engine = EngineOverride::engine();
   FusedHooks<T> hooks;
   hooks.variant = &variant;
@@ -46,9 +47,9 @@ FusedHooks<T> fused_hooks(const V& variant) {
     cpu::exact_row(problem, *static_cast<const V*>(self), tensors, row);
   };
   if constexpr (V::kHasMaskMod)
-    hooks.mask = compiled_for<&mask_tile<V, 16>, &mask_tile<V, 24>>(engine);
+    hooks.mask = compiled_for<&mask_tile<V, 16>, &mask_tile<V, kLanes>>(engine);
   if constexpr (V::kHasScoreMod)
-    hooks.score = compiled_for<&score_tile<V, false, 16>, &score_tile<V, false, 24>>(engine);
+    hooks.score = compiled_for<&score_tile<V, false, 16>, &score_tile<V, false, kLanes>>(engine);
   return hooks;
 }
 

@@ -76,7 +76,8 @@ template <class Real, class TraceLanes>
 void check_lanes(int lanes, TraceLanes trace_lanes) {
   Values<Real> a = numbers<Real>(64, 1), b = numbers<Real>(64, 2), c = numbers<Real>(64, 3);
   const Real inf = static_cast<Real>(kInfinity), nan = std::numeric_limits<Real>::quiet_NaN();
-  for (const Real x : {Real{0}, -Real{0}, Real{1}, -inf, nan, -Real{200}, Real{3}, -Real{126}}) {
+  for (const Real x : {Real{0}, -Real{0}, Real{1}, -inf, nan, -Real{200}, Real{3}, -Real{126},
+                       -Real{1100}, Real{1} / (1 << 30), Real{1} / 3, -Real{19}}) {
     for (const Real y : {Real{1}, -inf, Real{-2}, nan, Real{3}, Real{0}, inf, Real{7}}) {
       a.push_back(x), b.push_back(y), c.push_back(y - Real{4});
     }
@@ -250,6 +251,8 @@ TEST(Instructions, Avx2) {
   if (!attend::cpu::available(Engine::avx2)) GTEST_SKIP() << "this processor has none";
   using namespace attend::cpu::avx2;
   check_layer<Layer>(trace_lanes<Layer>, trace_block<Layer>, trace_words<Layer>);
+  check_layer<DoubleLayer>(trace_lanes<DoubleLayer>, trace_block<DoubleLayer>,
+                           trace_words<DoubleLayer>);
   check_conversion<Eigen::half>(Layer::kLanes, trace_conversion<Layer, Eigen::half>);
   check_conversion<Eigen::bfloat16>(Layer::kLanes, trace_conversion<Layer, Eigen::bfloat16>);
 }
@@ -258,6 +261,8 @@ TEST(Instructions, Avx512) {
   if (!attend::cpu::available(Engine::avx512)) GTEST_SKIP() << "this processor has none";
   using namespace attend::cpu::avx512;
   check_layer<Layer>(trace_lanes<Layer>, trace_block<Layer>, trace_words<Layer>);
+  check_layer<DoubleLayer>(trace_lanes<DoubleLayer>, trace_block<DoubleLayer>,
+                           trace_words<DoubleLayer>);
   check_conversion<Eigen::half>(Layer::kLanes, trace_conversion<Layer, Eigen::half>);
   check_conversion<Eigen::bfloat16>(Layer::kLanes, trace_conversion<Layer, Eigen::bfloat16>);
 }

@@ -15,13 +15,14 @@
 #include "../../core/config.hpp"
 #include "../../core/elementary.hpp"
 #include "../element.hpp"
+#include "avx2_double.hpp"
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
 #include "mask_word.hpp"
 
 /// @file
-/// The AVX2 engine: 8 floats to a vector. Needs AVX2, FMA and F16C (Haswell, Zen).
+/// The AVX2 engine: 8 floats or 4 doubles to a vector. Needs AVX2, FMA and F16C (Haswell, Zen).
 
 ATTEND_TARGET_BEGIN("avx2,fma,f16c")
 namespace attend::cpu::avx2 {
@@ -223,17 +224,25 @@ struct Layer {
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{8, 3, 3, 24, 128, 4};
+/// Likewise, found on Zen 5.
+constexpr Tuning kTuningDouble{4, 3, 3, 24, 128, 2};
 
 /// The engine for element type T.
 template <class T>
 constexpr Kernels<T> table() {
-  return kernels<Layer, T>("avx2", kTuning);
+  if constexpr (std::is_same_v<T, double>)
+    return kernels<DoubleLayer, T>("avx2", kTuningDouble);
+  else
+    return kernels<Layer, T>("avx2", kTuning);
 }
 
 /// Its backward pass.
 template <class T>
 constexpr GradientKernels<T> gradient_table() {
-  return gradient_kernels<Layer, T>(kTuning);
+  if constexpr (std::is_same_v<T, double>)
+    return gradient_kernels<DoubleLayer, T>(kTuningDouble);
+  else
+    return gradient_kernels<Layer, T>(kTuning);
 }
 
 }  // namespace attend::cpu::avx2

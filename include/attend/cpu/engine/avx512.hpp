@@ -15,13 +15,14 @@
 #include "../../core/config.hpp"
 #include "../../core/elementary.hpp"
 #include "../element.hpp"
+#include "avx512_double.hpp"
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
 #include "mask_word.hpp"
 
 /// @file
-/// The AVX-512 engine: 16 floats to a vector. Needs F, BW, DQ and VL (Skylake server, Zen 4).
+/// The AVX-512 engine: 16 floats or 8 doubles to a vector. Needs F, BW, DQ and VL (Skylake server, Zen 4).
 
 ATTEND_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 namespace attend::cpu::avx512 {
@@ -232,17 +233,25 @@ struct Layer {
 
 /// Sizes, found on Zen 4.
 constexpr Tuning kTuning{16, 4, 4, 16, 128, 8};
+/// Likewise, found on Zen 5.
+constexpr Tuning kTuningDouble{8, 4, 4, 16, 128, 8};
 
 /// The engine for element type T.
 template <class T>
 constexpr Kernels<T> table() {
-  return kernels<Layer, T>("avx512", kTuning);
+  if constexpr (std::is_same_v<T, double>)
+    return kernels<DoubleLayer, T>("avx512", kTuningDouble);
+  else
+    return kernels<Layer, T>("avx512", kTuning);
 }
 
 /// Its backward pass.
 template <class T>
 constexpr GradientKernels<T> gradient_table() {
-  return gradient_kernels<Layer, T>(kTuning);
+  if constexpr (std::is_same_v<T, double>)
+    return gradient_kernels<DoubleLayer, T>(kTuningDouble);
+  else
+    return gradient_kernels<Layer, T>(kTuning);
 }
 
 }  // namespace attend::cpu::avx512

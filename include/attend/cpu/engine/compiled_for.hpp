@@ -26,14 +26,18 @@ struct Compiled<kFunction, Result (*)(Arguments...)> {
 #endif
 };
 
+/// Lanes of a whole panel of avx2: three vectors.
+template <class Real>
+constexpr int kAvx2Lanes = 96 / static_cast<int>(sizeof(Real));
+
 /// The function as it is to run beside an engine: one for whole panels of avx2, one for others.
 /// (Loops over 8 lanes are unrolled by g++ before it looks for vectors.)
-template <auto kOf16Lanes, auto kOf24Lanes>
+template <auto kOf16Lanes, auto kOfAvx2Lanes>
 auto compiled_for(Engine engine) {
   switch (engine) {
 #if defined(__x86_64__)
     case Engine::avx2:
-      return &Compiled<kOf24Lanes>::avx2;
+      return &Compiled<kOfAvx2Lanes>::avx2;
     case Engine::avx512:
     case Engine::avx512_bf16:
     case Engine::amx:

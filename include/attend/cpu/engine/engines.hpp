@@ -175,13 +175,11 @@ const Kernels<T>& kernels_of(Engine engine) {
   }
 #endif
 #if defined(__x86_64__)
-  if constexpr (std::is_same_v<RealOf<T>, float>) {
-    static constexpr Kernels<T> kAvx512 = avx512::table<T>();
-    static constexpr Kernels<T> kAvx2 = avx2::table<T>();
-    if (engine == Engine::avx2) return kAvx2;
-    if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
-      return kAvx512;
-  }
+  static constexpr Kernels<T> kAvx512 = avx512::table<T>();
+  static constexpr Kernels<T> kAvx2 = avx2::table<T>();
+  if (engine == Engine::avx2) return kAvx2;
+  if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
+    return kAvx512;
 #endif
   static_cast<void>(engine);
   return kPortable;

@@ -10,8 +10,8 @@
 
 namespace attend::cpu {
 
-/// An engine's operations of the backward pass on elements of type T; those of the widest engine of
-/// floats where it has none of its own, and the portable ones for double.
+/// An engine's operations of the backward pass on elements of type T; those of the widest engine
+/// below it where it has none of its own.
 template <class T>
 const GradientKernels<T>& gradient_kernels_of(Engine engine) {
   static constexpr GradientKernels<T> kPortable = portable::gradient_table<T>();
@@ -32,13 +32,11 @@ const GradientKernels<T>& gradient_kernels_of(Engine engine) {
   }
 #endif
 #if defined(__x86_64__)
-  if constexpr (std::is_same_v<RealOf<T>, float>) {
-    static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();
-    static constexpr GradientKernels<T> kAvx2 = avx2::gradient_table<T>();
-    if (engine == Engine::avx2) return kAvx2;
-    if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
-      return kAvx512;
-  }
+  static constexpr GradientKernels<T> kAvx512 = avx512::gradient_table<T>();
+  static constexpr GradientKernels<T> kAvx2 = avx2::gradient_table<T>();
+  if (engine == Engine::avx2) return kAvx2;
+  if (engine == Engine::avx512 || engine == Engine::avx512_bf16 || engine == Engine::amx)
+    return kAvx512;
 #endif
   static_cast<void>(engine);
   return kPortable;

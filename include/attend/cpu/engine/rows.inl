@@ -258,7 +258,7 @@ ATTEND_INLINE void row_values_from(const RowTile<T>& tile, const RowPanel<typena
 template <class L, int kRows, class T>
 void row_values(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel, int first_row,
                 const KeyGroup& group) {
-  constexpr int kSums = L::kLanes >= 16 ? 16 : 12;  // that registers hold
+  constexpr int kSums = sizeof(typename L::Vector) >= 64 ? 16 : 12;  // that registers hold
   constexpr int kVectors = kRows == 1 ? 8 : kSums / kRows;
   row_values_from<L, kRows, kVectors>(tile, panel, first_row, group, 0);
 }
