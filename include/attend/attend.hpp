@@ -70,6 +70,8 @@ class Attend {
   const Options& options() const { return options_; }
   /// State of the dropout generator: what the next call starts from.
   Rng rng() const { return generator_.state(); }
+  /// The next call starts from a state that `rng` gave.
+  void set_rng(const Rng& state) { generator_ = Generator(state); }
 
   /// The output `(b h i e)`. `mask`: true = keep, keys `(b|1 j)` or `(b|1 h|1 i|1 j|1)`.
   template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V>

@@ -1,4 +1,4 @@
-// The flash kernels against the memory-efficient ones, on the same inputs.
+// The fused kernels against the math path's, on the same inputs.
 #include <gtest/gtest.h>
 
 #include <attend/attend.hpp>
@@ -16,7 +16,10 @@ using attend::Path;
 using Half = Eigen::half;
 using support::Case;
 
-bool has_flash() { return !(attend::cuda::capability(0) < attend::kCapabilityA100); }
+// The most that the device has: mem_efficient runs flash's kernels where there are any.
+Path fused_path() {
+  return attend::cuda::capability(0) < attend::kCapabilityA100 ? Path::mem_efficient : Path::flash;
+}
 
 // The shared cases of these names, and rows that are copied by pairs and quads of elements; all
 // with dropout.
@@ -45,9 +48,9 @@ void check(const Case& c) {
   const auto forward = [&](Path path) {
     return support::run<T>(device::forward_path<T>(path), sample);
   };
-  const support::Answer flash = forward(Path::flash), other = forward(Path::mem_efficient);
-  EXPECT_TRUE(support::within(flash.out, other.out, 1.5 * reference.allowed_out)) << "out";
-  EXPECT_TRUE(support::within(flash.lse, other.lse, 1.5 * reference.allowed_lse)) << "lse";
+  const support::Answer fused = forward(fused_path()), math = forward(Path::math);
+  EXPECT_TRUE(support::within(fused.out, math.out, 1.5 * reference.allowed_out)) << "out";
+  EXPECT_TRUE(support::within(fused.lse, math.lse, 1.5 * reference.allowed_lse)) << "lse";
 
   const cross::IncomingGradients<T> incoming(problem, c.seed + 1);
   const cross::GradientReference<T> gradients(problem, incoming);
@@ -55,11 +58,10 @@ void check(const Case& c) {
     return cross::run_backward(sample, incoming, problem, c.layout, 1,
                                device::backward_path<T>(path));
   };
-  EXPECT_EQ(gradients.faults(backward(Path::flash), backward(Path::mem_efficient)), "");
+  EXPECT_EQ(gradients.faults(backward(fused_path()), backward(Path::math)), "");
 }
 
 TEST_P(Paths, Agree) {
-  if (!has_flash()) GTEST_SKIP() << "no flash path";
   if (GetParam().seed % 2 == 0) return check<Eigen::bfloat16>(GetParam());
   check<Half>(GetParam());
 }
@@ -70,7 +72,6 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Paths, ::testing::ValuesIn(cases()), case_name
 // With values that are the rows of a unit matrix, outputs are the probabilities; with such a
 // gradient of the output, that of the values is: what is dropped is 0 there, and nothing else is.
 TEST(Paths, DropTheSameElements) {
-  if (!has_flash()) GTEST_SKIP() << "no flash path";
   constexpr std::int64_t kHeads = 3, kLength = 120;
   attend::Tensor<Half, 4> unit(2, kHeads, kLength, kLength), q(2, kHeads, kLength, 20);
   unit.setZero(), q.setRandom();
@@ -90,16 +91,16 @@ TEST(Paths, DropTheSameElements) {
         attention.backward(there_unit, result, there_q, there_q, there_unit, call);
     return Kept{result.out.host(), gradients.dv.host()};
   };
-  const Kept flash = kept(Path::flash), other = kept(Path::mem_efficient);
+  const Kept fused = kept(fused_path()), math = kept(Path::math);
   Eigen::Index dropped = 0;
   for (std::int64_t b = 0; b < 2; ++b)
     for (std::int64_t h = 0; h < kHeads; ++h)
       for (std::int64_t i = 0; i < kLength; ++i)
         for (std::int64_t j = 0; j < kLength; ++j) {
-          const bool is_dropped = flash.by_output(b, h, i, j) == Half(0);
-          ASSERT_EQ(other.by_output(b, h, i, j) == Half(0), is_dropped) << i << " " << j;
-          ASSERT_EQ(flash.by_gradient(b, h, j, i) == Half(0), is_dropped) << i << " " << j;
-          ASSERT_EQ(other.by_gradient(b, h, j, i) == Half(0), is_dropped) << i << " " << j;
+          const bool is_dropped = fused.by_output(b, h, i, j) == Half(0);
+          ASSERT_EQ(math.by_output(b, h, i, j) == Half(0), is_dropped) << i << " " << j;
+          ASSERT_EQ(fused.by_gradient(b, h, j, i) == Half(0), is_dropped) << i << " " << j;
+          ASSERT_EQ(math.by_gradient(b, h, j, i) == Half(0), is_dropped) << i << " " << j;
           dropped += is_dropped ? 1 : 0;
         }
   const auto count = double(unit.size());

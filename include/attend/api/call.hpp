@@ -91,6 +91,8 @@ class Stream {
   Stream(const DeviceStream& stream)  // NOLINT(google-explicit-constructor)
       : device_stream_(stream.shared_handle()) {}
 
+  /// Whether it has threads, and so is for host tensors.
+  bool has_threads() const { return pool_ != nullptr; }
   /// The stream for a call on device tensors; null: the default stream.
   const std::shared_ptr<void>& device_stream() const { return device_stream_; }
 

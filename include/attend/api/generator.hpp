@@ -16,6 +16,8 @@ class Generator {
  public:
   /// Starts at offset 0.
   explicit Generator(std::uint64_t seed) : seed_(seed) {}
+  /// Starts where another one stood.
+  explicit Generator(const Rng& state) : seed_(state.seed), offset_(state.offset) {}
   /// Starts where the other stands.
   Generator(const Generator& other) : seed_(other.seed_), offset_(other.offset_.load()) {}
   /// Goes on where the other stands.

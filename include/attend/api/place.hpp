@@ -37,7 +37,12 @@ class Place<Device::host> {
   using Owner = Tensor<T, Rank>;
 
   /// Of a call whose q, or first tensor of another name, lies at an address.
-  Place(const void*, const Stream& stream, const char* = "q") : workers_(stream.workers()) {}
+  /// @throws value_error if `stream` is one of a CUDA device
+  Place(const void*, const Stream& stream, const char* name = "q") : workers_(stream.workers()) {
+    if (stream.device_stream() != nullptr)
+      throw value_error(std::string("stream is one of a CUDA device; ") + name +
+                        " lies on the host, where an Eigen::ThreadPoolDevice is expected");
+  }
 
   /// As the log calls it.
   std::string name() const { return "host"; }

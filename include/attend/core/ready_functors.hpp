@@ -50,15 +50,16 @@ struct DocumentMask {
 };
 
 /// A prefix that all queries see whole, and causal order after it: key j is seen by query i iff
-/// `j <= i` or `j < prefix[b]` (Raffel et al., "Exploring the limits of transfer learning with a
+/// `j <= i + shift` or `j < lengths[b]` (Raffel et al., "Exploring the limits of transfer learning with a
 /// unified text-to-text transformer", 2020).
 struct PrefixLm {
   Integers lengths;         ///< (b) keys of the prefix
   std::int64_t count = -1;  ///< how many lengths there are; -1: not known
+  std::int64_t shift = 0;   ///< how many keys come before the first query
 
   /// Whether the key is in the prefix or not after the query.
   ATTEND_HD constexpr bool operator()(Index at) const {
-    return at.j <= at.i || at.j < lengths[at.b];
+    return at.j <= at.i + shift || at.j < lengths[at.b];
   }
 
   /// There is a length for each batch element.
@@ -70,19 +71,20 @@ struct PrefixLm {
   /// From the corners of the block.
   ATTEND_HD constexpr Coverage coverage(const IndexBlock& block) const {
     const std::int64_t prefix = lengths[block.b];
-    if (block.j_end <= prefix || block.j_end <= block.i_begin + 1) return Coverage::all;
-    if (block.j_begin >= prefix && block.j_begin >= block.i_end) return Coverage::none;
+    if (block.j_end <= prefix || block.j_end <= block.i_begin + shift + 1) return Coverage::all;
+    if (block.j_begin >= prefix && block.j_begin >= block.i_end + shift) return Coverage::none;
     return Coverage::some;
   }
 };
 
-/// Adds a learned number for each head and distance of key and query: column `clamp(j - i, -r, r) +
-/// r` of a table of 2 r + 1 columns (Shaw et al., "Self-attention with relative position
+/// Adds a learned number for each head and distance of key and query: column `clamp(j - i - shift,
+/// -r, r) + r` of a table of 2 r + 1 columns (Shaw et al., "Self-attention with relative position
 /// representations", 2018; as a bias: Raffel et al., 2020). The table is trained: its gradient is
 /// `Gradients::dparameters`, in C order.
 template <class Real>
 struct RelativePositionBias {
   View<const Real, 2> table;  ///< (h|1, 2 r + 1)
+  std::int64_t shift = 0;     ///< how many keys come before the first query
 
   /// The score and the table's number.
   template <class Number>
@@ -107,7 +109,7 @@ struct RelativePositionBias {
  private:
   ATTEND_HD constexpr std::int64_t row(Index at) const { return table.extent(0) > 1 ? at.h : 0; }
   ATTEND_HD constexpr std::int64_t column(Index at) const {
-    const std::int64_t reach = (table.extent(1) - 1) / 2, distance = at.j - at.i;
+    const std::int64_t reach = (table.extent(1) - 1) / 2, distance = at.j - at.i - shift;
     return (distance < -reach ? -reach : distance > reach ? reach : distance) + reach;
   }
 };

@@ -167,6 +167,9 @@ struct Variant {
             .mask_mod = keeps};
   }
 
+  /// The same without the user's functions.
+  constexpr Variant<Real> without_functions() const { return with(NoScoreMod{}, NoMaskMod{}); }
+
   /// Whether a tensor (mask, bias) can exclude a key.
   ATTEND_HD constexpr bool excludes_by_tensor() const { return mask || bias; }
 

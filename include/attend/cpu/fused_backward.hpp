@@ -111,7 +111,7 @@ void fused_backward(const Problem& problem, const V& variant, const BackwardTens
                     const Workers& workers) {
   const QueryStates<RealOf<T>> states(problem, variant, tensors, workers);
   const BackwardCall<T, V> call{problem, variant, tensors, states};
-  run_fused_backward<T>(problem, without_functions(variant), fused_gradient_hooks(call), tensors,
+  run_fused_backward<T>(problem, variant.without_functions(), fused_gradient_hooks(call), tensors,
                         states, workers);
   parameter_gradients(call, workers);
 }

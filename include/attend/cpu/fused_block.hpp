@@ -319,7 +319,7 @@ class FusedBlock {
                    s_.check);
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
-      if (std::isinf(panel.max[r]) || (excluded_ && !finite))
+      if (std::isinf(panel.max[r] * call_.late_scale()) || (excluded_ && !finite))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
                               {b_, s_.head[row + r], s_.query[row + r], 0});
     }

@@ -53,7 +53,7 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
     call.tensors.out(b, h, i, c) = static_cast<T>(value);
   }
   if (call.tensors.lse) call.tensors.lse(b, h, i) = end.state.lse();
-  if (check != 0 || std::isinf(top))
+  if (check != 0 || std::isinf(top * scale))
     call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0});
 }
 
@@ -115,7 +115,7 @@ void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
 template <class T, class V>
 void fused_forward(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                    const Workers& workers) {
-  run_fused<T>(problem, without_functions(variant), fused_hooks<T>(variant), tensors, workers);
+  run_fused<T>(problem, variant.without_functions(), fused_hooks<T>(variant), tensors, workers);
 }
 
 }  // namespace attend::cpu

@@ -53,24 +53,4 @@ FusedHooks<T> fused_hooks(const V& variant) {
   return hooks;
 }
 
-/// The variant without the user's functions.
-template <class V>
-Variant<typename V::Real> without_functions(const V& v) {
-  Variant<typename V::Real> plain;
-  plain.scale = v.scale;
-  plain.softcap = v.softcap;
-  plain.bias = v.bias;
-  plain.alibi = v.alibi;
-  plain.mask = v.mask;
-  plain.sink = v.sink;
-  plain.causal = v.causal;
-  plain.window = v.window;
-  plain.alignment = v.alignment;
-  plain.offsets = v.offsets;
-  plain.key_lengths = v.key_lengths;
-  plain.dropout = v.dropout;
-  plain.empty_row = v.empty_row;
-  return plain;
-}
-
 }  // namespace attend::cpu

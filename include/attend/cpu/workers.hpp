@@ -73,9 +73,9 @@ class Workers {
  public:
   /// The calling thread alone.
   Workers() = default;
-  /// The calling thread and up to `others` of the pool's.
+  /// The calling thread and up to `others` of the pool's (none if it is below 0).
   Workers(std::shared_ptr<Eigen::ThreadPoolInterface> pool, int others)
-      : pool_(std::move(pool)), others_(others) {}
+      : pool_(std::move(pool)), others_(std::max(others, 0)) {}
 
   /// Threads that take part, at least 1. Results must not depend on it.
   int size() const { return 1 + others_; }

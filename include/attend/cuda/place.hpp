@@ -59,11 +59,14 @@ class Place<Device::cuda> {
   using Owner = cuda::Tensor<T, Rank>;
 
   /// Of a call whose q, or first tensor of another name, lies at an address.
-  /// @throws value_error if that is memory of the host's, or `stream` belongs to another device
+  /// @throws value_error if that is memory of the host's, or `stream` is not one of the same device
   Place(const void* first, const Stream& stream, const char* first_name = "q")
       : stream_(cuda::Stream::of(stream.device_stream())),
         current_(cuda::device_of(first, stream_, first_name)),
         first_name_(first_name) {
+    if (stream.has_threads())
+      throw value_error("stream is an Eigen::ThreadPoolDevice; expected an attend::cuda::Stream of " +
+                        name() + ", where " + first_name_ + " lies");
     if (const int other = stream_.device(); other != current_.device())
       throw value_error("stream belongs to cuda:" + std::to_string(other) +
                         "; expected a stream of " + name() + ", where " + first_name_ + " lies");

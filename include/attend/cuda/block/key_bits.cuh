@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "../arch/bits.cuh"
 #include "../arch/warp.cuh"
 
 /// @file
@@ -36,9 +37,7 @@ struct KeyBits {
   }
   /// Keys begin <= j < end, counted like that, of one row.
   static __device__ unsigned between(int begin, int end) {
-    const unsigned below_end = (1u << keys_before(end)) - 1;
-    const unsigned below_begin = (1u << keys_before(begin)) - 1;
-    return below_end & ~below_begin;
+    return bits_from(keys_before(begin)) & ~bits_from(keys_before(end));
   }
 };
 

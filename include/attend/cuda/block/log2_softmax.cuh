@@ -15,6 +15,12 @@ namespace attend::cuda {
 /// log2 of e.
 inline constexpr float kLog2E = 1.44269504f;
 
+/// A factor as it is, or the greatest that is finite: infinity times 0 would be NaN.
+__device__ inline float finite(float factor) {
+  constexpr float kMost = 3.402823466e38f;
+  return min(max(factor, -kMost), kMost);
+}
+
 /// An exponent below this is rounded by less than 2^-14, which a weight can bear: the difference of
 /// a greater one and a product that was not rounded may be anything.
 inline constexpr float kExactExponent = 1024;

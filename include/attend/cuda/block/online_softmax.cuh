@@ -24,13 +24,13 @@ class OnlineSoftmax {
   using Real = typename Engine::Real;
   using Scores = typename Engine::Scores;
 
-  /// Rows that have seen their sink, if it is one (`logit(n)` of the thread's n-th row > -inf).
+  /// Rows that have seen their sink, if it is one (`logit(n)` of the thread's n-th row is not -inf).
   template <class SinkLogit>
   __device__ explicit OnlineSoftmax(SinkLogit logit) {
     const bool first_lane = static_cast<int>(threadIdx.x) % Engine::kRowLanes == 0;
     for (int r = 0; r < Engine::kRows; ++r) {
       max_[r] = logit(r);
-      sum_[r] = max_[r] > -kInfinity<Real> && first_lane ? Real{1} : Real{0};
+      sum_[r] = max_[r] != -kInfinity<Real> && first_lane ? Real{1} : Real{0};
     }
   }
 

@@ -62,14 +62,15 @@ struct QueryColumnStates {
       cp_async_or_zero<16>(shared_address(&states[n]), from.data() + from.offset(b, h, i) + n,
                            i + n < end);
   }
-  /// Notes which of a block's keys, `first` and following, queries i and following see: all where
-  /// `all` do.
-  __device__ void find_seen(bool all, const KeyBand& band, std::int64_t i, std::int64_t first) {
+  /// Notes which of a block's keys, `first` and following, queries from i up to `i_end` see: all
+  /// where `all` do.
+  __device__ void find_seen(bool all, const KeyBand& band, std::int64_t i, std::int64_t i_end,
+                            std::int64_t first) {
     constexpr std::int64_t kMost = Engine::kTileRows;
     const int n = opaque(static_cast<int>(threadIdx.x));
     if (n == 0) within = all ? 1 : 0;
     if (n >= kCount || all) return;
-    const KeyRange keys = band.row(i + n);
+    const KeyRange keys = i + n < i_end ? band.row(i + n) : KeyRange{};
     const auto begin = min(max(keys.begin - first, std::int64_t{0}), kMost);
     const auto end = min(max(keys.end - first, begin), kMost);
     seen[n] = static_cast<std::uint32_t>(begin) | static_cast<std::uint32_t>(end - begin) << 16;
@@ -121,7 +122,7 @@ __device__ inline void settle(float (&x)[Rows][Columns]) {
 /// Turns dot products into weights.
 template <class Engine, class States>
 __device__ void weigh(typename Engine::Scores& rS, const States& states, float scale) {
-  const float to_exponent = scale * kLog2E;
+  const float to_exponent = finite(scale * kLog2E);
 #pragma unroll
   for (int c = 0; c < Engine::kColumns; c += 2)
 #pragma unroll

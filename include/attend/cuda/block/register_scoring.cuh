@@ -174,7 +174,7 @@ class RegisterScoring {
   }
 
   __device__ void cap(Scores& rS, float factor) const {
-    const float inverse = factor / opaque(variant_.softcap);
+    const float inverse = finite(factor / opaque(variant_.softcap));
     each([&](int r, int c) { rS[r][c] = variant_.softcap * tanhf(rS[r][c] * inverse); });
   }
 

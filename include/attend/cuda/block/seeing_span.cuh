@@ -11,20 +11,6 @@
 
 namespace attend::cuda {
 
-/// The first query of `count` of which a condition is true that stays true; `count` if none.
-template <class Condition>
-__device__ inline std::int64_t first_query(std::int64_t count, Condition condition) {
-  std::int64_t begin = 0, end = count;
-  while (begin < end) {
-    const std::int64_t middle = (begin + end) / 2;
-    if (condition(middle))
-      end = middle;
-    else
-      begin = middle + 1;
-  }
-  return begin;
-}
-
 /// What is known of a block's keys, and of the queries that see them, counted in 32 bits.
 struct SeeingSpan {
   std::int64_t b, h_kv;     ///< batch element, key and value head
@@ -51,7 +37,6 @@ struct SeeingSpan {
     };
     any_begin = after(begin) / count * count, any_end = past(end - 1);
     all_begin = after(end - 1), all_end = past(begin);
-    if (all_end == problem.len_q) all_end = INT32_MAX;  // there are no queries past the last
     heads = any_begin < any_end ? static_cast<int>(problem.group()) : 0;
     h_end = (block.h + 1) * problem.group();
   }
@@ -104,7 +89,7 @@ class SpannedQueries {
   /// Nothing has to be known of it but what lies in shared memory.
   struct Mark {};
   __device__ Mark mark() const { return {}; }
-  /// Whether all its queries see all the keys.
+  /// Whether all its queries see all the keys; not where it has more of them than there are.
   __device__ bool within() const { return span_.all_begin <= i && i + Count <= span_.all_end; }
 
  private:

@@ -241,7 +241,7 @@ class TileGradients {
   }
 
   __device__ void cap(Scores& rS, Scores& rG) const {
-    const float softcap = variant_.softcap, factor = 1 / softcap;
+    const float softcap = variant_.softcap, factor = finite(1 / softcap);
     each_in_turn<8>(rS, rG, [&](int, float& s, float& g) {
       const float t = tanhf(s * factor);
       s = softcap * t;

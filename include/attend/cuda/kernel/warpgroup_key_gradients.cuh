@@ -74,7 +74,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
     if constexpr (kProducts) {
       auto& states = shared.states[stage];
       states.begin_copy(call.states, head.b, head.h, at.i, problem.len_q);
-      states.find_seen(at.within(), shared.keys.band, at.i, own.begin);
+      states.find_seen(at.within(), shared.keys.band, at.i, problem.len_q, own.begin);
     } else {
       head.find<kThreads, kColumns, RowKind::trusted>(shared.queries + stage * kColumns, problem,
                                                       variant, call.states, at.i);

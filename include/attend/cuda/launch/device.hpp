@@ -57,7 +57,7 @@ class CurrentDevice {
     if (device_ != before_) check(cudaSetDevice(device_), "cudaSetDevice");
   }
   ~CurrentDevice() {
-    if (device_ != before_) static_cast<void>(cudaSetDevice(before_));
+    if (device_ != before_) ignore(cudaSetDevice(before_));
   }
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;

@@ -18,4 +18,9 @@ inline void check(cudaError_t code, const char* call) {
   throw device_error(call, static_cast<int>(code), cudaGetErrorString(code));
 }
 
+/// Of a call in a destructor, whose error nobody can be told of; wiped, too.
+inline void ignore(cudaError_t code) {
+  if (code != cudaSuccess) static_cast<void>(cudaGetLastError());
+}
+
 }  // namespace attend::cuda

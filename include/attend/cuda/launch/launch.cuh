@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <type_traits>
 
 #include "error.hpp"
@@ -37,12 +38,20 @@ cudaFuncAttributes attributes(void (*kernel)(Parameters...)) {
   return found;
 }
 
+/// @throws unsupported_error if no grid has so many blocks
+inline void check_blocks(const char* what, std::int64_t blocks) {
+  if (blocks <= INT32_MAX) return;
+  throw unsupported_error(std::string(what) + " would have " + std::to_string(blocks) + " blocks",
+                          {"a grid has at most 2^31 - 1"});
+}
+
 /// Starts a kernel in a stream.
-/// @throws device_error, named `what`
+/// @throws device_error, named `what`; unsupported_error if no grid has so many blocks
 template <class... Parameters>
 void launch(const char* what, void (*kernel)(Parameters...), const Grid& grid, cudaStream_t stream,
             std::type_identity_t<Parameters>... parameters) {
   if (grid.blocks == 0) return;
+  check_blocks(what, grid.blocks);
   void* pointers[] = {&parameters...};
   check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel),
                          dim3(static_cast<unsigned>(grid.blocks)),

@@ -11,16 +11,17 @@
 
 namespace attend::cuda {
 
-/// Bytes on the current device, taken and given back in a stream's order: from the device's pool,
-/// where it has one.
+/// Bytes on a stream's device, taken and given back in its order: from the device's pool, where it
+/// has one.
 class Memory {
  public:
   /// None.
   Memory() = default;
 
   /// @throws device_error if there is not enough.
-  Memory(std::size_t bytes, Stream stream) : stream_(std::move(stream)), device_(current_device()) {
+  Memory(std::size_t bytes, Stream stream) : stream_(std::move(stream)), device_(stream_.device()) {
     if (bytes == 0) return;
+    const CurrentDevice current(device_);
     pooled_ = attribute(cudaDevAttrMemoryPoolsSupported, device_) != 0;
     if (pooled_) {
       check(cudaMallocAsync(&data_, bytes, stream_.get()), "cudaMallocAsync");
@@ -31,14 +32,14 @@ class Memory {
   ~Memory() {
     if (data_ == nullptr) return;
     if (!pooled_) {
-      static_cast<void>(cudaFree(data_));
+      ignore(cudaFree(data_));
       return;
     }
-    int current = 0;  // the default stream is one of the current device's
-    static_cast<void>(cudaGetDevice(&current));
-    if (current != device_) static_cast<void>(cudaSetDevice(device_));
-    static_cast<void>(cudaFreeAsync(data_, stream_.get()));
-    if (current != device_) static_cast<void>(cudaSetDevice(current));
+    int current = device_;  // the default stream is one of the current device's
+    ignore(cudaGetDevice(&current));
+    if (current != device_) ignore(cudaSetDevice(device_));
+    ignore(cudaFreeAsync(data_, stream_.get()));
+    if (current != device_) ignore(cudaSetDevice(current));
   }
   /// Takes over the other's bytes.
   Memory(Memory&& other) noexcept

@@ -26,8 +26,9 @@ template <class T>
 ATTEND_HD inline RowLayout row_layout(const View<const T, 4>& tensor) {
   const auto first =
       static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(tensor.data()) / sizeof(T));
-  const std::int64_t multiples =
-      first | tensor.extent(3) | tensor.stride(0) | tensor.stride(1) | tensor.stride(2);
+  std::int64_t multiples = first | tensor.extent(3);
+  for (int axis = 0; axis < 3; ++axis)
+    if (tensor.extent(axis) > 1) multiples |= tensor.stride(axis);
   Access access = Access::octets;
   if (multiples % 8 != 0) access = Access::quads;
   if (multiples % 4 != 0) access = Access::pairs;
