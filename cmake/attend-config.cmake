@@ -1,8 +1,9 @@
-# find_package(attend) reads this file; it gives the target attend::attend, and attend::cuda where the language CUDA is on
+# find_package(attend) reads this file; it gives the targets attend::attend and attend::compiled, and attend::cuda where the language CUDA is on
 # (COMPONENTS cuda: or else the package is not found).
 include(${CMAKE_CURRENT_LIST_DIR}/eigen.cmake)
 if(NOT attend_missing)
   include(${CMAKE_CURRENT_LIST_DIR}/attend-targets.cmake)
+  include(${CMAKE_CURRENT_LIST_DIR}/compiled_target.cmake)
   if(CMAKE_CUDA_COMPILER_LOADED)
     find_package(CUDAToolkit QUIET)
     if(CUDAToolkit_FOUND)

@@ -1,5 +1,6 @@
 # Eigen 3.4 or 5, for the project itself and for the installed package. It is found without a version and compared
 # here: Eigen's own version file says that 5 cannot stand in for 3.4, and a range rejects 3.4.0.
+set(attend_missing "")
 if(NOT TARGET Eigen3::Eigen)
   find_package(Eigen3 CONFIG QUIET)
   if(NOT Eigen3_FOUND)

@@ -1,3 +1,5 @@
+include(GNUInstallDirs)
+
 add_library(attend INTERFACE)
 add_library(attend::attend ALIAS attend)
 target_compile_features(attend INTERFACE cxx_std_20)
@@ -8,13 +10,7 @@ add_library(attend_warnings INTERFACE)
 target_compile_options(attend_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Werror> $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
 
-# attend::compiled: the same headers, and the host's paths compiled once instead of in each file that calls them. Built only
-# if something links it.
-list(TRANSFORM ATTEND_COMPILED_TYPES REPLACE ".+" "${CMAKE_CURRENT_LIST_DIR}/compiled/\\0.cpp" OUTPUT_VARIABLE attend_compiled_sources)
-add_library(attend_compiled STATIC EXCLUDE_FROM_ALL ${attend_compiled_sources})
-add_library(attend::compiled ALIAS attend_compiled)
-target_link_libraries(attend_compiled PUBLIC attend::attend)
-target_compile_definitions(attend_compiled PUBLIC ATTEND_COMPILED)
+include(${CMAKE_CURRENT_LIST_DIR}/compiled_target.cmake)
 if(PROJECT_IS_TOP_LEVEL)
   target_link_libraries(attend_compiled PRIVATE attend_warnings)
 endif()
@@ -36,4 +32,4 @@ else()
   set(attend_system SYSTEM)
 endif()
 target_include_directories(attend ${attend_system} INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

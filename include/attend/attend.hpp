@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "core/config.hpp"  // first: what it refuses
+//
 #include "api/call.hpp"
 #include "api/check.hpp"
 #include "api/check_backward.hpp"
@@ -31,15 +33,16 @@ namespace attend {
 /// Exact softmax attention, `softmax(scale q k^T + ...) v`, of float, double, `Eigen::half` or
 /// `Eigen::bfloat16`.
 ///
-/// An object holds options, the training switch and the dropout generator. Calls are const and may
-/// come from many threads at once. Tensors are Eigen's (row- or column-major, or maps) or
+/// An object holds options, the training switch and the dropout generator, whose state a copy has,
+/// too: it drops the same elements (`set_rng` gives it another). Calls are const and may come from
+/// many threads at once. Tensors are Eigen's (row- or column-major, or maps) or
 /// `attend::View`s of any strides: `q (b h i d)`, `k (b h_kv j d)`, `v (b h_kv j e)`, with h a
 /// multiple of h_kv; query head n reads key and value head n / (h / h_kv). b, h, i, j and e may be
 /// 0.
 ///
 /// Every call throws `shape_error` or `value_error` where an argument does not fit, and
 /// `unsupported_error` where a forced path cannot run, before anything is written; `memory_error`
-/// where the host has too little memory.
+/// where the host has too little memory, `device_error` where a device's runtime fails.
 template <Element T>
 class Attend {
  public:
@@ -189,6 +192,8 @@ class Attend {
     const Choice choice = place.choose(problem, variant, options_, call.path);
     set_outputs(place, problem, variant, tensors);
     check_at(place, variant, tensors);
+    check_at(place, call.key_lengths, "key_lengths");
+    check_at(place, call.causal.shifts(), "causal.offset");
     Log::instance().choice(place.name(), choice);
 
     const double dropout = training_ ? options_.dropout : 0;
@@ -235,6 +240,9 @@ class Attend {
   Run differentiate(const Incoming<T, device>& incoming, const Saved<T, device>& saved,
                     const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
                     const Call& call, Outputs&& outputs, const Mods&... mods) const {
+    static_assert((kTakesDuals<Mods, Real> && ...),
+                  "score_mod: for its derivative the function is called with a Dual number; expected "
+                  "a generic one, (auto score, attend::Index)");
     BackwardTensors<T> tensors{.q = q,
                                .k = k,
                                .v = v,
@@ -257,6 +265,8 @@ class Attend {
     tensors.parameters = written.dparameters.view();
     check_gradients(variant, call, written, tensors);
     check_at(place, variant, tensors);
+    check_at(place, call.key_lengths, "key_lengths");
+    check_at(place, call.causal.shifts(), "causal.offset");
     Log::instance().choice(place.name(), choice);
 
     if (saved.dropout > 0) variant.dropout = Dropout(saved.dropout, saved.rng);

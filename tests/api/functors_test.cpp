@@ -209,6 +209,10 @@ TEST(Functors, PrefixLmIsAMask) {
     for (int i = 0; i < 40; ++i)
       for (int j = 0; j < 70; ++j) mask(b, 0, i, j) = j <= i || j < lengths(b);
   expect_same({}, {.mask = mask}, attend::prefix_lm(lengths));
+  for (int b = 0; b < 2; ++b)
+    for (int i = 0; i < 40; ++i)
+      for (int j = 0; j < 70; ++j) mask(b, 0, i, j) = j <= i + 30 || j < lengths(b);
+  expect_same({}, {.mask = mask}, attend::prefix_lm(lengths, 30));
 }
 
 /// What a mask says of blocks is what it says of their pairs.
@@ -238,6 +242,8 @@ TEST(Functors, CoverageIsTrue) {
   attend::Tensor<std::int64_t, 1> lengths(2);
   lengths.setValues({0, 37});
   check_coverage(attend::prefix_lm(lengths), 2, 70);
+  check_coverage(attend::prefix_lm(lengths, 12), 2, 70);
+  check_coverage(attend::prefix_lm(lengths, -12), 2, 70);
   attend::Tensor<std::int32_t, 2> ids(1, 70);
   for (int n = 0; n < 70; ++n) ids(0, n) = n / 23;
   check_coverage(attend::document_mask(ids), 1, 70);
@@ -271,6 +277,24 @@ TEST(Functors, RelativePositionBiasIsABiasAndItsTableIsTrained) {
         for (int j = 0; j < 70; ++j) expected(h * 25 + column(i, j)) += grads_b.dbias(0, h, i, j);
     expect_near(grads_a.dparameters, expected, 2e-5f, "table");
     EXPECT_EQ(grads_b.dparameters.size(), 0);
+  }
+}
+
+// The same scores, asked for from the queries' places among the keys.
+TEST(Functors, RelativePositionsOfLaterQueries) {
+  const Inputs in;
+  attend::Tensor<float, 2> table(4, 2 * 50 + 1), moved(4, 2 * 50 + 1);
+  table.setRandom(), moved.setZero();
+  for (int h = 0; h < 4; ++h)
+    for (int n = 0; n < 2 * 50 + 1; ++n)  // distances 30 less
+      moved(h, n) = table(h, std::max(n - 30, 0));
+  const Attend<float> attention;
+  for (const Path path : kPaths) {
+    const auto a = attention.forward(in.q, in.k, in.v, {.window = {20, 20}, .path = path},
+                                     attend::relative_position_bias(table, 30));
+    const auto b = attention.forward(in.q, in.k, in.v, {.window = {20, 20}, .path = path},
+                                     attend::relative_position_bias(moved));
+    expect_near(a.out, b.out, 2e-6f, "out");
   }
 }
 

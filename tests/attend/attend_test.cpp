@@ -59,6 +59,12 @@ TEST_F(Object, OffsetAdvancesByTheCountersOfACall) {
   EXPECT_TRUE(equal(again.out, first.out));
   EXPECT_EQ(attention.rng(), (Rng{11, 3 * counters}));
 
+  // It can be set back, or to where another one stood.
+  attend::Attend<float> other{{.dropout = 0.5, .seed = 12}};
+  other.set_rng(second.rng);
+  EXPECT_TRUE(equal(other(q, k, v), second.out));
+  EXPECT_EQ(other.rng(), (Rng{11, 2 * counters}));
+
   attention.eval();
   attention(q, k, v);
   EXPECT_EQ(attention.rng(), (Rng{11, 3 * counters}));

@@ -247,6 +247,18 @@ TEST_F(Errors, PerHead) {
 }
 
 TEST_F(Errors, PerBatch) {
+  expect_value(
+      [&](Arguments& a) { a.call.key_lengths = attend::View<const std::int32_t, 1>(nullptr, {2}); },
+      {"key_lengths is a null pointer", "2 elements"});
+  std::int64_t numbers[3] = {};
+  const auto* const between =
+      reinterpret_cast<const std::int64_t*>(reinterpret_cast<const char*>(numbers) + 4);
+  expect_value(
+      [&](Arguments& a) {
+        a.call.causal =
+            attend::Causal::offset(attend::View<const std::int64_t, 1>(between, {2}));
+      },
+      {"causal.offset's address is not a multiple of 8"});
   expect_shape([&](Arguments& a) { a.call.key_lengths = {7}; },
                {"key_lengths has 1 element", "expected 2"});
   expect_value(

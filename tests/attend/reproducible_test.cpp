@@ -80,6 +80,8 @@ void check_runs_and_threads() {
       Eigen::ThreadPool pool(3);
       const Eigen::ThreadPoolDevice device(&pool, 3);
       ASSERT_TRUE(support::identical(run(device), first)) << "the caller's own pool";
+      const Eigen::ThreadPoolDevice none(&pool, 0);
+      ASSERT_TRUE(support::identical(run(none), first)) << "none of its threads";
     }
   }
 }

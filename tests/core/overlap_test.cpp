@@ -37,6 +37,21 @@ TEST(Footprint, OverlapsItself) {
   EXPECT_FALSE((Footprint(View<float, 2>(data, {3, 4}, {2, 7})).overlaps_itself()));
 }
 
+// Whole tensors of one buffer, far too many rows to look at each of them.
+TEST(Footprint, ManyRows) {
+  const auto at = [](std::int64_t n) { return reinterpret_cast<char*>(4096 + n); };  // not read
+  constexpr std::int64_t kMany = 1 << 20;
+  const attend::Extents<4> extents{kMany, 16, kMany, 64};
+  const attend::Strides<4> strides{kMany * 3072, 64, 3072, 1};
+  const View<char, 4> q(at(0), extents, strides), k(at(1024), extents, strides),
+      shifted(at(1023 * kMany * 3072 + 1000), extents, strides),
+      wide(at(2048), {kMany, kMany, 1024, 1}, {kMany * 3072, 3072, 1, 1});
+  EXPECT_FALSE(Footprint(q).overlaps(Footprint(k)));
+  EXPECT_FALSE(Footprint(q).overlaps(Footprint(wide)));
+  EXPECT_TRUE(Footprint(q).overlaps(Footprint(shifted)));
+  EXPECT_FALSE(Footprint(q).overlaps_itself());
+}
+
 // Random views of a small buffer of two-byte elements, against the sets of their bytes.
 TEST(Footprint, AgreesWithTheSetsOfBytes) {
   std::mt19937 random(5);

@@ -6,6 +6,7 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <functional>
+#include <optional>
 
 #include "cuda/functors.hpp"
 #include "cuda/planted.hpp"
@@ -235,9 +236,67 @@ TEST_F(DeviceErrors, MemoryOfTheHostIsNoDeviceMemory) {
   expect_named([&] { attention.forward_into(out_here, there, there, there); }, "out");
   const attend::cuda::View<const float, 4> bias(q.data(), {1, 1, 1, 20});
   expect_named([&] { attention.forward(there, there, there, {.bias = bias}); }, "bias");
+  const std::int32_t number[2] = {};
+  const attend::cuda::View<const std::int32_t, 1> integers(number, {1});
+  expect_named([&] { attention.forward(there, there, there, {.key_lengths = integers}); },
+               "key_lengths");
+  expect_named(
+      [&] {
+        attention.forward(there, there, there, {.causal = attend::Causal::offset(integers)});
+      },
+      "causal.offset");
   const auto result = attention.forward(there, there, there);
   expect_named([&] { attention.backward(here, result, there, there, there); }, "grad_out");
   expect_usable();
+}
+
+TEST_F(DeviceErrors, IntegersThatCannotBeRead) {
+  const Device4 there(q);
+  const attend::cuda::Tensor<std::int32_t, 1> two(attend::Tensor<std::int32_t, 1>(2).setZero());
+  const auto* const odd =
+      reinterpret_cast<const std::int32_t*>(reinterpret_cast<const char*>(two.data()) + 2);
+  const auto message = [&](const std::int32_t* address) {
+    const attend::cuda::View<const std::int32_t, 1> integers(address, {1});
+    try {
+      attention.forward(there, there, there, {.key_lengths = integers});
+    } catch (const attend::value_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  EXPECT_EQ(message(nullptr), "key_lengths is a null pointer; expected 1 elements");
+  EXPECT_EQ(message(odd),
+            "key_lengths's address is not a multiple of 4, the alignment of its elements");
+  expect_usable();
+}
+
+// Threads are for tensors on the host, streams of a device for those on it.
+TEST_F(DeviceErrors, StreamOfTheOtherKind) {
+  const Device4 there(q);
+  const attend::cuda::Stream stream;
+  EXPECT_THROW(host.forward(q, q, q, {.stream = stream}), attend::value_error);
+  Eigen::ThreadPool pool(1);
+  const Eigen::ThreadPoolDevice threads(&pool, 1);
+  EXPECT_THROW(attention.forward(there, there, there, {.stream = threads}), attend::value_error);
+  expect_usable();
+}
+
+// Memory is taken on the stream's device, whichever is current.
+TEST_F(DeviceErrors, MemoryOnTheDeviceOfItsStream) {
+  if (gpu::emulated_control() == nullptr) GTEST_SKIP() << "not the emulated GPU";
+  restart({{8, 0}, {8, 0}});
+  {
+    std::optional<attend::cuda::Stream> other;
+    {
+      const attend::cuda::CurrentDevice current(1);
+      other.emplace();
+    }
+    const Device4 there(q, *other);
+    EXPECT_EQ(there.device(), 1);
+    EXPECT_EQ(attend::cuda::current_device(), 0);
+    EXPECT_EQ(attend::cuda::attributes_of(there.data()).device, 1);
+  }
+  restart({{8, 0}});
 }
 
 }  // namespace

@@ -116,9 +116,12 @@ class BatchIntegers {
     given_ = true;
     device_ = decltype(as_view(tensor))::kDevice;
     size_ = view.extent(0);
+    address_ = view.data();
+    width_ = sizeof(*view.data());
     if constexpr (TensorOn<const X, Device::cuda>) {
       values_ = {view.data(), view.stride(0)};
     } else {
+      if (!readable()) return;
       std::vector<std::int64_t> copy;
       for (std::int64_t n = 0; n < size_; ++n) copy.push_back(view.data()[view.offset(n)]);
       own(std::move(copy));
@@ -143,6 +146,15 @@ class BatchIntegers {
   std::int64_t size() const { return size_; }
   /// Where they lie.
   Device device() const { return device_; }
+  /// The first one's address; null also if there is none.
+  const void* address() const { return address_; }
+  /// Bytes of one of them, at multiples of which they lie.
+  std::size_t width() const { return width_; }
+  /// Whether they lie somewhere, at such an address.
+  bool readable() const {
+    return size_ == 0 || (address_ != nullptr &&
+                          reinterpret_cast<std::uintptr_t>(address_) % width_ == 0);
+  }
   /// To read them by; null if there are none. Valid as long as this object or a copy of it.
   Integers values() const { return values_; }
 
@@ -155,12 +167,16 @@ class BatchIntegers {
 
   void own(std::vector<std::int64_t> values) {
     owned_ = std::make_shared<const std::vector<std::int64_t>>(std::move(values));
-    if (!owned_->empty()) values_ = {owned_->data(), 1};
+    if (owned_->empty()) return;
+    values_ = {owned_->data(), 1};
+    address_ = owned_->data(), width_ = sizeof(std::int64_t);
   }
 
   bool given_ = false;
   std::int64_t size_ = 0;
   Device device_ = Device::host;
+  const void* address_ = nullptr;
+  std::size_t width_ = 1;
   Integers values_;
   std::shared_ptr<const std::vector<std::int64_t>> owned_;
 };

@@ -144,7 +144,12 @@ inline Integers checked(const BatchIntegers& integers, const std::string& name,
   if (integers.size() != problem.batch)
     throw shape_error(name + " has " + std::to_string(integers.size()) + " elements; expected " +
                       std::to_string(problem.batch) + ", one per batch element");
-  return integers.values();
+  if (integers.readable()) return integers.values();
+  throw value_error(integers.address() == nullptr
+                        ? name + " is a null pointer; expected " +
+                              std::to_string(problem.batch) + " elements"
+                        : name + "'s address is not a multiple of " +
+                              std::to_string(integers.width()) + ", the alignment of its elements");
 }
 
 /// A number is finite and not below `least`.
@@ -239,6 +244,16 @@ void check_at(const Place& place, const V& variant, const ForwardTensors<T>& ten
   each_read(variant, tensors, [&](const auto& view, const char* name) { place.check(view, name); });
   place.check(tensors.out, "out");
   place.check(tensors.lse, "lse");
+}
+
+/// Integers on a device lie at the place of the call; those on the host are copies.
+/// @throws value_error if they do not
+template <class Place>
+void check_at(const Place& place, const BatchIntegers& integers, const char* name) {
+  if (integers.given() && integers.device() != Device::host)
+    place.check(View<const char, 1>(static_cast<const char*>(integers.address()),
+                                    {integers.size()}),
+                name);
 }
 
 /// Where a forward pass writes fits the problem, and is apart from what it reads.

@@ -80,12 +80,23 @@ concept TensorOn = requires(X& x) {
   requires decltype(as_view(x))::kDevice == device;
 };
 
+/// A tensor whose elements lie in memory: one of Eigen's (see `EigenTensor`; an expression has to be
+/// evaluated first), an `attend::View`, or a device's.
+template <class X>
+concept TensorInMemory = requires(const X& x) { as_view(x); };
+
+/// A tensor of so many axes.
+template <class X, int Rank>
+concept TensorOfRank = TensorInMemory<X> &&(decltype(as_view(std::declval<const X&>()))::kRank ==
+                                            Rank);
+
+/// A tensor of elements `T`.
+template <class X, class T>
+concept TensorOfElements = TensorInMemory<X> && std::same_as<ElementOf<X>, T>;
+
 /// A tensor of rank `Rank` with elements `T` that can be read, wherever it lies.
 template <class X, class T, int Rank>
-concept TensorOf = requires(const X& x) {
-  requires std::same_as<std::remove_const_t<typename decltype(as_view(x))::value_type>, T>;
-  requires decltype(as_view(x))::kRank == Rank;
-};
+concept TensorOf = TensorInMemory<X> && TensorOfRank<X, Rank> && TensorOfElements<X, T>;
 
 /// Where `X`'s elements lie.
 template <class X>

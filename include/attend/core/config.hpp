@@ -3,6 +3,13 @@
 /// @file
 /// Every macro of the library but the version.
 
+#if __cplusplus < 202002L
+#error "attend needs C++20: -std=c++20"
+#endif
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "attend needs infinities and NaN as IEEE 754 has them: no -ffast-math, no -ffinite-math-only"
+#endif
+
 /// Marks a function that runs on the host and, under a CUDA compiler, on the device.
 #if defined(__CUDACC__)
 #define ATTEND_HD __host__ __device__

@@ -207,8 +207,8 @@ struct Dual {
   ATTEND_HD friend Dual exp(Dual a) { return elementary::exp(a); }
   /// Derivative: 2^x ln 2.
   ATTEND_HD friend Dual exp2(Dual a) {
-    const Real value = std::exp2(a.value);
-    return {value, value * static_cast<Real>(0.693147180559945309) * a.slope};
+    const Real y = std::exp2(a.value);
+    return {y, y * static_cast<Real>(0.693147180559945309) * a.slope};
   }
   /// Derivative: exp.
   ATTEND_HD friend Dual expm1(Dual a) { return {std::expm1(a.value), std::exp(a.value) * a.slope}; }
@@ -226,13 +226,13 @@ struct Dual {
   ATTEND_HD friend Dual log1p(Dual a) { return {std::log1p(a.value), a.slope / (1 + a.value)}; }
   /// Derivative: 1 / (2 sqrt(x)).
   ATTEND_HD friend Dual sqrt(Dual a) {
-    const Real value = std::sqrt(a.value);
-    return {value, a.slope / (2 * value)};
+    const Real y = std::sqrt(a.value);
+    return {y, a.slope / (2 * y)};
   }
   /// Derivative: 1 / (3 cbrt(x)^2).
   ATTEND_HD friend Dual cbrt(Dual a) {
-    const Real value = std::cbrt(a.value);
-    return {value, a.slope / (3 * value * value)};
+    const Real y = std::cbrt(a.value);
+    return {y, a.slope / (3 * y * y)};
   }
   /// Derivative: cos.
   ATTEND_HD friend Dual sin(Dual a) { return {std::sin(a.value), std::cos(a.value) * a.slope}; }
@@ -240,8 +240,8 @@ struct Dual {
   ATTEND_HD friend Dual cos(Dual a) { return {std::cos(a.value), -std::sin(a.value) * a.slope}; }
   /// Derivative: 1 + tan^2.
   ATTEND_HD friend Dual tan(Dual a) {
-    const Real value = std::tan(a.value);
-    return {value, (1 + value * value) * a.slope};
+    const Real y = std::tan(a.value);
+    return {y, (1 + y * y) * a.slope};
   }
   /// Derivative: 1 / (1 + x^2).
   ATTEND_HD friend Dual atan(Dual a) {

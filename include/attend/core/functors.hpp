@@ -167,6 +167,14 @@ concept Functor = requires(const X& x) {
              std::is_same_v<decltype(mask_mod_of(x)), NoMaskMod>);
 };
 
+/// Whether a function of a call's, if it changes scores, takes the numbers that know a derivative.
+template <class Mod, class Real>
+inline constexpr bool kTakesDuals = true;
+/// @copydoc kTakesDuals
+template <class Function, class Real>
+inline constexpr bool kTakesDuals<ScoreMod<Function>, Real> =
+    std::is_invocable_v<const Function&, Dual<Real>, Index>;
+
 /// Whether there is at most one function of each kind among a call's.
 template <class... Mods>
 inline constexpr bool kAtMostOneOfEach =

@@ -139,9 +139,9 @@ class FusedGradientChunk {
       if (!s_.measured[p]) continue;
       for (std::int64_t i = p * plan_.panel_rows; i < p * plan_.panel_rows + rows_of(p); ++i) {
         if (!call_.is_distrusted(b_, h_, i)) continue;
-        const SoftmaxState<Real>& state = call_.measured_row(b_, h_, i);
-        s_.minus_shift[i] = -state.max;
-        s_.factor[i] = 1 / state.sum;
+        const SoftmaxState<Real>& measured = call_.measured_row(b_, h_, i);
+        s_.minus_shift[i] = -measured.max;
+        s_.factor[i] = 1 / measured.sum;
       }
     }
   }

@@ -142,7 +142,8 @@ class SharedPool {
 }  // namespace cpu
 
 /// Sets how many threads a call on host tensors uses that is given no thread pool of its own; 1
-/// means no thread is ever made. The default is the machine's number of hardware threads. Results
+/// means that the library makes none (with OpenMP on, the math path's products are Eigen's, which
+/// has threads of its own: `Eigen::setNbThreads`). The default is the machine's number of hardware threads. Results
 /// do not depend on it.
 /// @throws value_error if `threads` is below 1.
 inline void set_threads(int threads) {

@@ -1,4 +1,4 @@
-// refused: TensorOf|HostTensor
+// refused: TensorOfElements
 
 void call(const Tensor<double, 4>& q64, const Tensor<double, 4>& k64,
           const Tensor<double, 4>& v64) {

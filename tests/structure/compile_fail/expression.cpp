@@ -1,3 +1,3 @@
-// refused: TensorOf|HostTensor
+// refused: TensorInMemory
 
 void call() { attention(q + q, k, v); }

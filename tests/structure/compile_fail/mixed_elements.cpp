@@ -1,3 +1,3 @@
-// refused: TensorOf|HostTensor
+// refused: TensorOfElements
 
 void call(const Tensor<double, 4>& k64) { attention(q, k64, v); }

@@ -1,3 +1,3 @@
-// refused: TensorOf|HostTensor
+// refused: TensorInMemory
 
 void call(const std::vector<float>& numbers) { attention(numbers, k, v); }

@@ -1,3 +1,3 @@
-// refused: TensorOf|HostTensor
+// refused: TensorOfRank
 
 void call(const Tensor<float, 3>& flat) { attention(flat, k, v); }

@@ -1,0 +1,5 @@
+// refused: Functor
+
+void call() {
+  attention.forward(q, k, v, {}, [](auto score, attend::Index) { return score; });
+}
