@@ -7,6 +7,7 @@
 namespace bench {
 
 extern template std::unique_ptr<Computation> make_computation_of<float>(const Row&, Inputs);
+extern template std::unique_ptr<Computation> make_computation_of<double>(const Row&, Inputs);
 extern template std::unique_ptr<Computation> make_computation_of<Eigen::half>(const Row&, Inputs);
 extern template std::unique_ptr<Computation> make_computation_of<Eigen::bfloat16>(const Row&,
                                                                                   Inputs);
@@ -20,9 +21,9 @@ std::unique_ptr<Computation> make_computation(const Row& row, Inputs inputs) {
     case attend::Dtype::bf16:
       return make_computation_of<Eigen::bfloat16>(row, std::move(inputs));
     case attend::Dtype::f64:
-      break;
+      return make_computation_of<double>(row, std::move(inputs));
   }
-  throw std::invalid_argument("f64 is not measured");
+  throw std::invalid_argument("no such element type");
 }
 
 }  // namespace bench

@@ -31,6 +31,8 @@ class TypedComputation final : public Computation {
         k_(converted<T>(std::move(inputs.k))),
         v_(converted<T>(std::move(inputs.v))),
         grad_out_(converted<T>(std::move(inputs.grad_out))),
+        per_head_(converted<Real>(inputs.per_head)),
+        bias_(converted<Real>(std::move(inputs.bias))),
         inputs_(std::move(inputs)),
         attention_({.dropout = row.extra == Extra::dropout ? 0.1 : 0.0, .flash = true}) {
     const attend::Problem& p = row_.problem;
@@ -58,15 +60,17 @@ class TypedComputation final : public Computation {
   std::vector<float> output() const override {
     std::vector<float> values;
     if (row_.pass == Pass::forward) {
-      values.assign(out_.begin(), out_.end());
+      for (const T value : out_) values.push_back(static_cast<float>(value));
     } else {
       for (const Buffer<T>* part : {&dq_, &dk_, &dv_})
-        values.insert(values.end(), part->begin(), part->end());
+        for (const T value : *part) values.push_back(static_cast<float>(value));
     }
     return values;
   }
 
  private:
+  using Real = attend::RealOf<T>;
+
   template <class U>
   attend::View<U, 4> view(U* data, std::int64_t heads, std::int64_t len) const {
     const attend::Problem& p = row_.problem;
@@ -104,7 +108,7 @@ class TypedComputation final : public Computation {
   void ask() {
     const attend::Problem& p = row_.problem;
     const bool* mask = inputs_.mask.get();
-    const attend::View<const float, 1> per_head(inputs_.per_head.data(), {p.heads});
+    const attend::View<const Real, 1> per_head(per_head_.data(), {p.heads});
     if (row_.functions) return;
     if (row_.causal) call_.causal = attend::Causal::bottom_right;
     if (row_.mask == Mask::padding)
@@ -115,8 +119,7 @@ class TypedComputation final : public Computation {
       case Extra::none:
         break;
       case Extra::bias:
-        call_.bias =
-            attend::View<const float, 4>(inputs_.bias.data(), {1, p.heads, p.len_q, p.len_k});
+        call_.bias = attend::View<const Real, 4>(bias_.data(), {1, p.heads, p.len_q, p.len_k});
         break;
       case Extra::alibi:
         call_.alibi = per_head;
@@ -138,10 +141,11 @@ class TypedComputation final : public Computation {
 
   const Row row_;
   const Buffer<T> q_, k_, v_, grad_out_;
+  const Buffer<Real> per_head_, bias_;
   const Inputs inputs_;  // the rest of them
   const attend::Attend<T> attention_;
   Buffer<T> out_, dq_, dk_, dv_;
-  attend::Tensor<attend::RealOf<T>, 3> lse_;
+  attend::Tensor<Real, 3> lse_;
   attend::Run saved_;
   typename attend::Attend<T>::Call call_;
 };

@@ -11,12 +11,15 @@ namespace bench {
 namespace {
 
 // Whatever is written here counts as used.
-volatile float float_sink;
+volatile double float_sink;
 volatile std::int64_t integer_sink;
 
 typedef float Float4 __attribute__((vector_size(16)));
 typedef float Float8 __attribute__((vector_size(32)));
 typedef float Float16 __attribute__((vector_size(64)));
+typedef double Double2 __attribute__((vector_size(16)));
+typedef double Double4 __attribute__((vector_size(32)));
+typedef double Double8 __attribute__((vector_size(64)));
 typedef std::int64_t Integer8 __attribute__((vector_size(64)));
 
 constexpr int kChains = 12;  // hide the latency of two pipes, and fit 16 registers with the factors
@@ -46,12 +49,19 @@ template <class V>
 }
 
 void plain(std::int64_t rounds) { multiply_add<Float4>(rounds); }
+void plain_double(std::int64_t rounds) { multiply_add<Double2>(rounds); }
 void plain_read(const char* data, std::int64_t bytes) { read_lines(data, bytes); }
 
 #if defined(__x86_64__)
 
 [[gnu::target("avx2,fma")]] void avx2(std::int64_t rounds) { multiply_add<Float8>(rounds); }
 [[gnu::target("avx512f")]] void avx512(std::int64_t rounds) { multiply_add<Float16>(rounds); }
+[[gnu::target("avx2,fma")]] void avx2_double(std::int64_t rounds) {
+  multiply_add<Double4>(rounds);
+}
+[[gnu::target("avx512f")]] void avx512_double(std::int64_t rounds) {
+  multiply_add<Double8>(rounds);
+}
 [[gnu::target("avx2")]] void avx2_read(const char* data, std::int64_t bytes) {
   read_lines(data, bytes);
 }
@@ -125,7 +135,15 @@ std::vector<ComputeLoop> compute_loops() {
     loops.push_back({"AVX-512", Dtype::f32, kChains * 16 * 2, avx512});
   if (__builtin_cpu_supports("avx512bf16"))
     loops.push_back({"AVX-512-BF16", Dtype::bf16, kChains * 16 * 4, avx512_bf16});
+  if (__builtin_cpu_supports("avx512f"))
+    loops.push_back({"AVX-512", Dtype::f64, kChains * 8 * 2, avx512_double});
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    loops.push_back({"AVX2", Dtype::f64, kChains * 4 * 2, avx2_double});
+  else
+    loops.push_back({"baseline", Dtype::f64, kChains * 2 * 2, plain_double});
   if (amx_allowed()) loops.push_back({"AMX-BF16", Dtype::bf16, 4.0 * 16 * 16 * 32 * 2, amx_bf16});
+#else
+  loops.push_back({"baseline", Dtype::f64, kChains * 2 * 2, plain_double});
 #endif
   return loops;
 }

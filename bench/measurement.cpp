@@ -20,7 +20,8 @@ std::int64_t tensor_bytes(const attend::Problem& p) {
 
 // Bounds that only a wrong result exceeds; how exact the paths are is for the tests to say.
 double tolerance(const Row& row) {
-  const double forward = row.problem.dtype == attend::Dtype::f32   ? 1e-4
+  const double forward = row.problem.dtype == attend::Dtype::f64   ? 1e-6
+                         : row.problem.dtype == attend::Dtype::f32 ? 1e-4
                          : row.problem.dtype == attend::Dtype::f16 ? 1e-2
                                                                    : 6e-2;
   return row.pass == Pass::forward ? forward : 4 * forward;

@@ -11,7 +11,7 @@ namespace bench {
 /// The rate of a loop that does nothing but multiply and add in registers.
 struct Peak {
   std::string instructions;  ///< "AVX-512", "AVX-512-BF16", ...
-  attend::Dtype dtype;       ///< of the factors; sums are fp32
+  attend::Dtype dtype;       ///< of the factors; sums are fp32, of f64 fp64
   double flops;              ///< floating-point operations per second, all threads together
 };
 
@@ -19,7 +19,7 @@ struct Peak {
 std::vector<Peak> measure_peaks(int threads);
 
 /// The highest peak that a computation on an element type may use: f16 is computed in fp32, bf16 in
-/// bf16 where the processor can.
+/// bf16 where the processor can, f64 in fp64.
 Peak best_peak(const std::vector<Peak>& peaks, attend::Dtype dtype);
 
 /// Bytes per second of a loop that does nothing but read `bytes` again and again, each thread its

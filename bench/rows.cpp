@@ -85,6 +85,11 @@ std::vector<Row> grid() {
                                   "/n" + text(len) + (causal ? "/causal" : ""),
                           .problem = square(8192 / len, len, head_dim, dtype),
                           .causal = causal});
+  for (const std::int64_t head_dim : {64, 128})
+    for (const bool causal : {false, true})
+      rows.push_back({.name = "grid/f64/d" + text(head_dim) + "/n1024" + (causal ? "/causal" : ""),
+                      .problem = square(8, 1024, head_dim, Dtype::f64),
+                      .causal = causal});
   return rows;
 }
 

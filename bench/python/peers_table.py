@@ -132,7 +132,7 @@ def markdown(results):
              "of its ways is shown; all that are timed agree with a float64 computation.\n"]
     for rates in results["rates"]:
         threads = rates["threads"]
-        peaks = ", ".join(f"{peak['instructions']} {peak['flops'] / 1e9:.0f}" for peak in rates["peaks"])
+        peaks = ", ".join(f"{peak['instructions']} {peak['flops'] / 1e9:.0f}" for peak in rates["peaks"] if peak["dtype"] != "f64")
         gemm = ", ".join(f"{name} {rate / 1e9:.0f}" for name, rate in rates["gemm"].items())
         parts += [f"## {threads} thread{'s' if threads > 1 else ''}\n",
                   f"Peaks in the same run, GFLOP/s: {peaks}; torch.mm {gemm}.\n",

@@ -16,7 +16,7 @@ import machine
 COLOURS = {"math": "#9aa7b5", "fused": "#1f6fb4"}
 TITLES = {
     "minilm": "MiniLM, real tensors", "rin": "Recurrent Interface Network, f32",
-    "grid/f32": "Published grid, f32", "grid/f16": "Published grid, f16", "grid/bf16": "Published grid, bf16",
+    "grid/f32": "Published grid, f32", "grid/f16": "Published grid, f16", "grid/bf16": "Published grid, bf16", "grid/f64": "Published grid, f64",
     "decode": "One query over a cache, 8 key heads of 128", "ask": "What else is asked, f32 8 x 1024 x 64",
 }
 

@@ -33,8 +33,8 @@ TEST(AsView, ConceptsTellRankAndType) {
   static_assert(attend::HostTensor<attend::View<const float, 3>, float, 3>);
   static_assert(!attend::HostTensor<Row, float, 4>);
   static_assert(!attend::HostTensor<Row, double, 3>);
-  static_assert(!attend::WritableHostTensor<const Row&, float, 3>);
-  static_assert(attend::WritableHostTensor<Row&, float, 3>);
+  static_assert(!attend::WritableTensorAt<const Row&, attend::Device::host, float, 3>);
+  static_assert(attend::WritableTensorAt<Row&, attend::Device::host, float, 3>);
   using Sum = decltype(std::declval<Row>() + std::declval<Row>());
   static_assert(!attend::HostTensor<Sum, float, 3>);  // an expression has no memory
 }

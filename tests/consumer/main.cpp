@@ -1,5 +1,6 @@
 // What a user's first program looks like, under the warnings that strict projects use. Queries of
-// zero weigh all keys alike, so the output is the mean of v.
+// zero weigh all keys alike, so the output is the mean of v, and each value has a fifth of the
+// gradient.
 #include <attend/attend.hpp>
 #include <attend/version.hpp>
 #include <cmath>
@@ -19,7 +20,11 @@ int main() {
   const Tensor4& out = result.out;
   std::printf("attend %d.%d: %g %g\n", ATTEND_VERSION_MAJOR, ATTEND_VERSION_MINOR,
               static_cast<double>(out(0, 0, 2, 3)), static_cast<double>(out(0, 1, 2, 3)));
-  const bool right =
-      std::fabs(out(0, 0, 2, 3) - 0.25f) < 1e-6f && std::fabs(out(0, 1, 2, 3) - 0.5f) < 1e-6f;
+  Tensor4 grad_out(1, 2, 3, 4);
+  grad_out.setConstant(1);
+  const attend::Gradients<float> gradients = attention.backward(grad_out, result, q, k, v);
+  const bool right = std::fabs(out(0, 0, 2, 3) - 0.25f) < 1e-6f &&
+                     std::fabs(out(0, 1, 2, 3) - 0.5f) < 1e-6f &&
+                     std::fabs(gradients.dv(0, 1, 4, 0) - 0.6f) < 1e-6f;
   return right ? 0 : 1;
 }

@@ -14,8 +14,8 @@ namespace attend {
 /// Merges the outputs of the same queries over two disjoint sets of keys: `out (b h i e)` and `lse
 /// (b h i)` of each, all on the host or all on a device. `stream` is as a call's: on a device it
 /// has to come after those that gave the parts. A row without keys (lse = -inf) is neutral; two of
-/// them give output 0, lse -inf. A sink must be part of one side only, and dropout must have drawn
-/// other bits for either side.
+/// them give output 0, lse -inf. Pass a sink to one part only; use different dropout offsets
+/// for the two.
 /// @throws shape_error if the shapes differ, value_error for null tensors and what lies elsewhere.
 template <class Out1, TensorBeside<Out1, RealOf<ElementOf<Out1>>, 3> Lse1,
           TensorBeside<Out1, ElementOf<Out1>, 4> Out2,

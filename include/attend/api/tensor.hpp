@@ -125,8 +125,4 @@ concept WritableTensorBeside = WritableTensorAt<X, kDeviceOf<Other>, T, Rank>;
 template <class X, class T, int Rank>
 concept HostTensor = TensorAt<X, Device::host, T, Rank>;
 
-/// A tensor on the host of rank `Rank` with elements `T` that can be written.
-template <class X, class T, int Rank>
-concept WritableHostTensor = WritableTensorAt<X, Device::host, T, Rank>;
-
 }  // namespace attend

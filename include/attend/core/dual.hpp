@@ -11,8 +11,8 @@
 /// A number together with its slope, so that a function that is evaluated on it comes with its
 /// derivative (forward-mode differentiation; Clifford, 1873; Wengert, 1964).
 
-/// Dual numbers and their functions, which are found by the types of their arguments alone: kernels
-/// have a `min` of their own.
+/// Dual numbers and their functions. In a namespace of their own, found by the types of their
+/// arguments alone, so that they do not clash with CUDA's `min` and the like.
 namespace attend::numbers {
 
 /// A plain number, with which those here mix.

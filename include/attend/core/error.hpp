@@ -6,8 +6,8 @@
 #include <vector>
 
 /// @file
-/// What the library throws. Before anything is written, but where memory or the device fails in the
-/// midst of a call; a message names the argument, what it was and what was expected.
+/// What the library throws: before anything is written, except when memory or the device fails
+/// during a call. A message names the argument, what it was and what was expected.
 
 namespace attend {
 

@@ -117,8 +117,8 @@ struct MaskMod {
 /// and is called for allowed keys only: with a `Score`, a number that knows the functions of cmath
 /// by their plain names (write `tanh(s)`, not `std::tanh(s)`), and for its derivative with a
 /// `Dual`. A function of `float` will do where no gradients are asked for. Parameters can be
-/// trained where `HasParameters` holds. Of a distance that fits an `int`, `static_cast<int>(at.i -
-/// at.j)`, processors without AVX-512 make floats in vectors; of 64 bits they don't.
+/// trained where `HasParameters` holds. Cast distances to `int`, `static_cast<int>(at.i - at.j)`:
+/// without AVX-512 a compiler's vectors convert 32-bit integers to float, but not 64-bit ones.
 ///
 ///     attend::score_mod([](auto score, attend::Index at) { return score - slope[at.h]; })
 template <class Function>

@@ -13,18 +13,17 @@
 
 namespace attend {
 
-/// A log-sum-exp beyond this, for elements of type T, has lost too much of the logarithm of the sum
-/// to the rounding of the maximum (of two keys with logits of 1e30 each would get probability 1),
-/// and logits computed in another order differ from those that it was taken of by more than a small
-/// factor of their exponentials: maximum and sum are taken anew.
+/// Above this size, for elements of type T, a stored log-sum-exp has lost the logarithm of the sum to
+/// rounding (each of two keys with logits of 1e30 would get probability 1), and logits that are
+/// summed in another order differ too much from those that it was taken of: maximum and sum are
+/// computed again.
 template <class T>
 inline constexpr double kTrustedLse = sizeof(T) < sizeof(float) ? 1024 : 128;
 
-/// The size of a log-sum-exp up to which it is trusted, of a problem: less where there are few
-/// queries and keys, as the forward pass may have summed their products in another order, and there
-/// is little to take anew.
-/// It shows in the wider types, where a row has much of its weight in few keys: beyond what keys
-/// that weigh alike give.
+/// The size of a log-sum-exp up to which it is trusted, for a problem. Lower where there are few
+/// queries and keys: there the forward pass may have summed products in another order, which shows
+/// in the wider types where few keys have most of the weight, and little has to be computed again.
+/// (Keys that weigh alike give a log-sum-exp of the logarithm of their number.)
 template <class T>
 ATTEND_HD float trusted_lse(const Problem& problem) {
   using std::log;

@@ -42,8 +42,8 @@ class Integers {
   ATTEND_HD constexpr std::int64_t operator[](std::int64_t n) const {
     return narrow_ != nullptr ? narrow_[n * stride_] : wide_[n * stride_];
   }
-  /// The same values, n-th at n times the same stride, elsewhere.
-  ATTEND_HD constexpr Integers elsewhere(const std::int64_t* data) const {
+  /// The same integers after being copied to `data`, one after the other.
+  ATTEND_HD constexpr Integers copied_to(const std::int64_t* data) const {
     return {data, stride_ == 0 ? 0 : 1};
   }
   /// The first value over and over.

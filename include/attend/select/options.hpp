@@ -13,7 +13,7 @@ namespace attend {
 /// Options of an `Attend` object: the two arguments of the original, and two more.
 struct Options {
   double dropout = 0;  ///< probability in [0, 1] that a weight is dropped in training
-  bool flash = false;  ///< fused kernels, where off the math path
+  bool flash = false;  ///< true: fused kernels; false: the math path
   EmptyRow empty_row = EmptyRow::zero;  ///< what a query without any allowed key gives
   std::optional<std::uint64_t> seed =
       {};  ///< of dropout; not given: drawn by the system, another for each object

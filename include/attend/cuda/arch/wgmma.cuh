@@ -25,8 +25,8 @@ inline constexpr bool kHasWgmma = false;
 #endif
 
 /// Describes an operand that begins at an address in shared memory (PTX ISA, "Matrix Descriptor
-/// Format"). Where products go along rows, groups of eight rows are 1024 bytes apart; else groups
-/// of eight rows too, and `panel_bytes` lie between panels.
+/// Format"): groups of eight rows are 1024 bytes apart, panels `panel_bytes` (which only counts where
+/// products go along columns).
 __device__ inline std::uint64_t wgmma_operand(std::uint32_t address, std::uint32_t panel_bytes) {
   constexpr std::uint64_t kEightRows = 1024, kSwizzle128 = 1;
   return std::uint64_t{(address & 0x3ffff) >> 4} | std::uint64_t{panel_bytes >> 4} << 16 |
@@ -52,8 +52,9 @@ __device__ inline void wgmma_wait_group() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(Pending) : "memory");
 #endif
 }
-/// fence.proxy.async.shared::cta: what this thread wrote to shared memory, and what its copies
-/// brought there that were waited for, is seen by products that are begun after the next barrier.
+/// fence.proxy.async.shared::cta: what this thread wrote to shared memory, what its copies brought
+/// there, and what others did that it has waited for, is seen by products that it begins, and by
+/// those that others begin after a barrier.
 __device__ inline void fence_proxy_async() {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   asm volatile("fence.proxy.async.shared::cta;" : : : "memory");

@@ -37,7 +37,7 @@ struct KeyBits {
   }
   /// Keys begin <= j < end, counted like that, of one row.
   static __device__ unsigned between(int begin, int end) {
-    return bits_from(keys_before(begin)) & ~bits_from(keys_before(end));
+    return ~bits_from(keys_before(end)) & bits_from(keys_before(begin));
   }
 };
 

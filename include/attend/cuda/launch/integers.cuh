@@ -30,7 +30,7 @@ Memory to_device(Integers& values, std::int64_t count, cudaStream_t stream) {
     launch("store_integers", store_integers<V>, {1, IntegerRun::kMost}, stream, run, run_count,
            to + first);
   }
-  values = values.elsewhere(to);
+  values = values.copied_to(to);
   return memory;
 }
 

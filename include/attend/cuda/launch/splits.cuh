@@ -26,7 +26,7 @@ std::int64_t batch_together(const Problem& problem, const V& variant) {
 }
 
 /// How a call's work is divided: keys only if all queries of a head are in one tile. What parts
-/// there are does not depend on the batch or the device, so neither do results.
+/// there are does not depend on the batch, so neither do results.
 template <class V>
 Division division(const Problem& problem, const V& variant, int tile_rows) {
   Division work{.together = batch_together(problem, variant)};
