@@ -274,6 +274,14 @@ std::vector<Case> cases() {
   list.push_back(
       {.name = "peaked", .heads = 4, .heads_kv = 4, .len_q = 8, .len_k = 8, .scale = 0.7});
   list.push_back({.name = "peaked_decode", .len_q = 1, .len_k = 96, .scale = 0.7});
+  // Head dims that devices have kernels of their own for, in each of three types.
+  for (const Index d : {260, 300, 289})
+    list.push_back({.name = "wide_" + std::to_string(d),
+                    .len_q = 20,
+                    .len_k = 70,
+                    .head_dim = d,
+                    .head_dim_v = 270,
+                    .causal = Causal::bottom_right});
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

@@ -45,6 +45,11 @@ class ProbabilityRow {
   /// Maximum and sum of the logits, sink included.
   const SoftmaxState<Real>& state() const { return state_; }
 
+  /// Whether all keys weigh alike, as none is allowed.
+  bool is_uniform() const {
+    return empty_ && variant_.empty_row == EmptyRow::uniform && !has_sink_;
+  }
+
   /// Calls `visit(j, p_j)` for each key that takes part in the output, with dropout's factor in
   /// p_j.
   template <class Visit>
@@ -53,7 +58,7 @@ class ProbabilityRow {
     if (!empty_) {
       for (std::int64_t j = keys_.begin; j < keys_.end; ++j)
         if (allowed(j)) visit(j, exp(logit(j) - state_.max) / state_.sum * dropout_factor(j));
-    } else if (variant_.empty_row == EmptyRow::uniform && !has_sink_) {
+    } else if (is_uniform()) {
       for (std::int64_t j = 0; j < band_.length(); ++j)
         visit(j, Real{1} / static_cast<Real>(band_.length()) * dropout_factor(j));
     }
@@ -89,18 +94,33 @@ class ProbabilityRow {
   SoftmaxState<Real> state_;
 };
 
+/// The mean of a head's values, which rows without keys have in common unless dropout is on: kept
+/// from one of them to the next.
+template <class Real>
+struct ValueMean {
+  std::int64_t b = -1;        ///< batch element
+  std::int64_t h_kv = -1;     ///< head of the values
+  std::vector<Real> columns;  ///< head_dim_v
+};
+
 /// Computes output row (row.b, row.h, row.i) and its log-sum-exp; row.j is not looked at.
 template <class T, class V>
 void exact_row(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
-               Index row) {
+               Index row, ValueMean<RealOf<T>>& mean) {
   using Real = RealOf<T>;
   const ProbabilityRow<T, V> probabilities(problem, variant, tensors, row);
   const std::int64_t h_kv = problem.head_kv(row.h);
-  std::vector<Real> sum(static_cast<std::size_t>(problem.head_dim_v), Real{0});
-  probabilities.for_each_key([&](std::int64_t j, Real p) {
-    for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
-      sum[static_cast<std::size_t>(c)] += p * static_cast<Real>(tensors.v(row.b, h_kv, j, c));
-  });
+  const bool is_mean = probabilities.is_uniform() && !variant.dropout.active();
+  std::vector<Real> own;
+  std::vector<Real>& sum = is_mean ? mean.columns : own;
+  if (!is_mean || mean.b != row.b || mean.h_kv != h_kv) {
+    sum.assign(static_cast<std::size_t>(problem.head_dim_v), Real{0});
+    probabilities.for_each_key([&](std::int64_t j, Real p) {
+      for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
+        sum[static_cast<std::size_t>(c)] += p * static_cast<Real>(tensors.v(row.b, h_kv, j, c));
+    });
+    if (is_mean) mean.b = row.b, mean.h_kv = h_kv;
+  }
   for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
     tensors.out(row.b, row.h, row.i, c) = static_cast<T>(sum[static_cast<std::size_t>(c)]);
   if (tensors.lse) tensors.lse(row.b, row.h, row.i) = probabilities.state().lse();

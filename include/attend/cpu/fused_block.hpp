@@ -85,6 +85,7 @@ class FusedBlock {
       if (++h == head0 + plan_.heads_per_block) h = head0, ++i;
     }
     for (int r = rows_; r < panels_ * plan_.panel_rows; ++r) s_.slopes[r] = 0;
+    std::fill_n(s_.met, rows_, 0u);
   }
 
   void start() {
@@ -134,10 +135,20 @@ class FusedBlock {
       TilePlace place = place_of(p, keys);
       const Visibility visibility = look(p, place);
       if (visibility == Visibility::none) continue;
+      note_met(p, place, visibility);
       if (k.data == nullptr) pack_tile(k, v);
       const std::int64_t skipped = keys.begin - tile_.begin;
       run_panel(p, place, visibility, k.from(skipped, 0), v.from(0, skipped / kernels_.step));
     }
+  }
+
+  /// Which rows of a panel are allowed some key of a tile.
+  void note_met(int p, const TilePlace& place, Visibility visibility) {
+    std::uint32_t* const met = s_.met + p * plan_.panel_rows;
+    if (visibility == Visibility::all) std::fill_n(met, place.rows, ~0u);
+    if (visibility != Visibility::some) return;
+    for (std::int64_t first = 0; first < place.keys; first += 32)
+      for (int r = 0; r < place.rows; ++r) met[r] |= s_.allowed[first / 32 * place.width + r];
   }
 
   void pack_tile(Operand& k, Operand& v) {
@@ -317,11 +328,13 @@ class FusedBlock {
     kernels_.store(panel, s_.factor,
                    {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p), problem_.head_dim_v},
                    s_.check);
+    const bool gives_zero = variant_.empty_row == EmptyRow::zero || variant_.sink;
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
+      if (gives_zero && finite && s_.met[row + r] == 0) continue;  // and that is what it gave
       if (std::isinf(panel.max[r] * call_.late_scale()) || (excluded_ && !finite))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
-                              {b_, s_.head[row + r], s_.query[row + r], 0});
+                              {b_, s_.head[row + r], s_.query[row + r], 0}, mean_);
     }
   }
 
@@ -356,6 +369,7 @@ class FusedBlock {
   bool excluded_ = false;
   std::uint64_t started_ = 0;  // bits of panels
   KeyBand band_{0, 0, {}};
+  ValueMean<Real> mean_;
 };
 
 }  // namespace attend::cpu

@@ -22,7 +22,7 @@ namespace attend::cpu {
 /// Merges the partial results of row `row` of a head set, split by split, and writes the row.
 template <class T>
 void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, std::int64_t row,
-                  std::vector<RealOf<T>>& out) {
+                  std::vector<RealOf<T>>& out, ValueMean<RealOf<T>>& mean) {
   using Real = RealOf<T>;
   const std::int64_t depth = call.problem.head_dim_v;
   const std::int64_t h = set * call.plan.heads_per_block + row % call.plan.heads_per_block;
@@ -54,7 +54,7 @@ void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, st
   }
   if (call.tensors.lse) call.tensors.lse(b, h, i) = end.state.lse();
   if (check != 0 || std::isinf(top * scale))
-    call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0});
+    call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0}, mean);
 }
 
 /// Runs all items, each slot of the workers with a `Block` of its own.
@@ -106,8 +106,9 @@ void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
   if (!call.partial) return;
   workers.for_each(problem.batch * plan.head_sets, [&](std::int64_t index, int) {
     std::vector<Real> out(static_cast<std::size_t>(problem.head_dim_v));
+    ValueMean<Real> mean;
     for (std::int64_t row = 0; row < plan.rows; ++row)
-      merge_splits(call, index / plan.head_sets, index % plan.head_sets, row, out);
+      merge_splits(call, index / plan.head_sets, index % plan.head_sets, row, out, mean);
   });
 }
 

@@ -400,18 +400,29 @@ class FusedGradientChunk {
   /// Rows that gave the mean of v give v's gradient to all keys alike.
   void add_uniform(std::int64_t end) {
     const Dropout& dropout = variant_.dropout;
+    std::vector<Real> row(static_cast<std::size_t>(problem_.head_dim_v), Real{0});
+    const auto add = [&](std::int64_t j, Real weight) {
+      for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
+        element(s_.dv, plan_.columns_v, j - first_key_, c) +=
+            weight * row[static_cast<std::size_t>(c)];
+    };
+    bool any = false;
     for (std::int64_t i = 0; i < problem_.len_q; ++i) {
       const Real uniform = call_.states.head(b_, h_)[i].uniform;
       if (uniform == 0) continue;
-      const std::uint64_t counter = dropout.row_counter(problem_, b_, h_, i);
-      for (std::int64_t j = first_key_; j < end; ++j) {
-        const Real weight =
-            dropout.active() ? uniform * static_cast<Real>(dropout.factor(counter, j)) : uniform;
-        for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
-          element(s_.dv, plan_.columns_v, j - first_key_, c) +=
-              weight * static_cast<Real>(call_.tensors.grad_out(b_, h_, i, c));
+      any = true;
+      for (std::int64_t c = 0; c < problem_.head_dim_v; ++c) {
+        const Real x = uniform * static_cast<Real>(call_.tensors.grad_out(b_, h_, i, c));
+        Real& sum = row[static_cast<std::size_t>(c)];
+        sum = dropout.active() ? x : sum + x;  // each row drops other keys
       }
+      if (!dropout.active()) continue;
+      const std::uint64_t counter = dropout.row_counter(problem_, b_, h_, i);
+      for (std::int64_t j = first_key_; j < end; ++j)
+        add(j, static_cast<Real>(dropout.factor(counter, j)));
     }
+    if (dropout.active() || !any) return;
+    for (std::int64_t j = first_key_; j < end; ++j) add(j, 1);
   }
 
   Real& element(Real* blocks, const ColumnBlocks& columns, std::int64_t row,

@@ -30,7 +30,7 @@ struct FusedHooks {
   void (*score)(const void* variant, const TilePlace& place, const ScoreTile<Real>& tile) = nullptr;
   /// One row by the definition.
   void (*exact_row)(const Problem& problem, const void* variant, const ForwardTensors<T>& tensors,
-                    Index row) = nullptr;
+                    Index row, ValueMean<Real>& mean) = nullptr;
   /// What the functions are called with.
   const void* variant = nullptr;
 };
@@ -43,8 +43,8 @@ FusedHooks<T> fused_hooks(const V& variant) {
   FusedHooks<T> hooks;
   hooks.variant = &variant;
   hooks.exact_row = [](const Problem& problem, const void* self, const ForwardTensors<T>& tensors,
-                       Index row) {
-    cpu::exact_row(problem, *static_cast<const V*>(self), tensors, row);
+                       Index row, ValueMean<RealOf<T>>& mean) {
+    cpu::exact_row(problem, *static_cast<const V*>(self), tensors, row, mean);
   };
   if constexpr (V::kHasMaskMod)
     hooks.mask = compiled_for<&mask_tile<V, 16>, &mask_tile<V, kLanes>>(engine);

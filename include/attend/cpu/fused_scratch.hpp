@@ -86,6 +86,7 @@ struct FusedScratch {
     visit(query, rows);
     visit(position, rows);
     visit(visible, rows);
+    visit(met, rows);
     visit(query_row, rows);
     visit(out_row, rows);
     visit(bias_row, rows);
@@ -121,6 +122,7 @@ struct FusedScratch {
   std::int64_t* query;          ///< of each row
   std::int64_t* position;       ///< of each row, among the keys
   KeyRange* visible;            ///< of each row, by position
+  std::uint32_t* met;           ///< of each row: bits of the keys that it was allowed; 0: none yet
   const T** query_row;          ///< q of each row
   T** out_row;                  ///< output of each row
   const Real** bias_row;        ///< bias of key 0, of each row

@@ -100,9 +100,10 @@ void math_forward_head(const Problem& problem, const V& variant, const ForwardTe
   if (variant.dropout.active()) apply_dropout(problem, variant.dropout, b, h, probabilities);
   const Matrix<Real> out = probabilities * v;
 
+  ValueMean<Real> mean;
   for (std::int64_t i = 0; i < problem.len_q; ++i) {
     if (!std::isfinite(max[i]) || !out.row(i).allFinite()) {
-      exact_row(problem, variant, tensors, {b, h, i, 0});
+      exact_row(problem, variant, tensors, {b, h, i, 0}, mean);
       continue;
     }
     for (std::int64_t c = 0; c < problem.head_dim_v; ++c)
