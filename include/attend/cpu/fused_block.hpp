@@ -328,7 +328,7 @@ class FusedBlock {
     kernels_.store(panel, s_.factor,
                    {s_.out_row + row, call_.tensors.out.stride(3), rows_of(p), problem_.head_dim_v},
                    s_.check);
-    const bool gives_zero = variant_.empty_row == EmptyRow::zero || variant_.sink;
+    const bool gives_zero = variant_.empty_row == EmptyRow::zero;
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
       if (gives_zero && finite && s_.met[row + r] == 0) continue;  // and that is what it gave

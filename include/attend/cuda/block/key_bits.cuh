@@ -22,6 +22,9 @@ struct KeyBits {
   /// The bits of all scores.
   static constexpr Bits kAll = static_cast<Bits>(~std::uint64_t{0} >> (64 - kRows * kColumns));
 
+  /// Those of row 0.
+  static constexpr Bits kRow = static_cast<Bits>(~std::uint64_t{0} >> (64 - kColumns));
+
   /// The bits of row r, given as those of row 0.
   static __device__ Bits of_row(int r, Bits bits) { return bits << (r * kColumns); }
   /// Whether the bit of row r's column c is set.

@@ -66,14 +66,14 @@ class Log2Softmax {
     sum(rS, factors);
   }
   /// Whether `add` may have been wrong for a row of this thread: scores were too great for it, or
-  /// all were -inf, of which it does not know whether the keys were excluded. `sees(r)`: row r sees
-  /// keys by position.
-  template <class Sees>
-  __device__ bool is_doubtful(Sees sees) const {
+  /// all were -inf, of which it does not know whether the keys were excluded. `has_met_key(r)`:
+  /// whether one of row r was not.
+  template <class HasMetKey>
+  __device__ bool is_doubtful(HasMetKey has_met_key) const {
     bool doubtful = great_;
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
-      doubtful = doubtful || (max_[r] == -kInfinity<float> && sees(r));
+      doubtful = doubtful || (max_[r] == -kInfinity<float> && has_met_key(r));
     return doubtful;
   }
 

@@ -74,7 +74,15 @@ class RegisterScoring {
     }
     if (__any_sync(kAllLanes, allowed != kAll))
       each([&](int r, int c) { rS[r][c] = is_set(allowed, r, c) ? rS[r][c] : -kInfinity<float>; });
+    if constexpr (kAny) met_ |= allowed;
     return allowed;
+  }
+
+  /// Whether one of the thread's keys of row r was allowed, as `score` said; where position alone
+  /// excludes, whether the row sees one.
+  __device__ bool has_met_key(int r) const {
+    if constexpr (kAny) return (met_ & KeyBits<Engine>::of_row(r, KeyBits<Engine>::kRow)) != 0;
+    return rows_.sees(Engine::row(r));
   }
 
   /// From now on every bias is looked at before it is added.
@@ -198,6 +206,7 @@ class RegisterScoring {
   RegisterMask<Engine> mask_;
   RegisterBias<Engine> bias_;
   RegisterDropout<Engine> dropout_;
+  Bits met_ = 0;  // keys that were allowed in some tile
   bool closely_ = false;
   bool user_met_nan_ = false;
 };

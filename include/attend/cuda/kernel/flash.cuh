@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
     const bool any_excluded = __any_sync(kAllLanes, excluded);
-    bool spoiled = softmax.is_doubtful([&](int r) { return shared.rows.sees(Engine::row(r)); }) ||
+    bool spoiled = softmax.is_doubtful([&](int r) { return scoring.has_met_key(r); }) ||
                    (any_excluded && has_not_finite<Engine>(rO));
     if constexpr (Engine::kNotFinite == NotFinite::nan)
       spoiled = spoiled || softmax.has_not_finite() || has_not_finite<Engine>(rO) ||

@@ -142,7 +142,7 @@ __device__ void compute(const Problem& problem, const V& variant,
   // into.
   const bool any_excluded = __any_sync(kAllLanes, at.excluded);
   const bool spoiled =
-      at.softmax.is_doubtful([&](int r) { return at.rows.sees(Engine::row(r)); }) ||
+      at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
       (any_excluded && has_not_finite<Engine>(at.rO));
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
