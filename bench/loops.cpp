@@ -56,9 +56,7 @@ void plain_read(const char* data, std::int64_t bytes) { read_lines(data, bytes);
 
 [[gnu::target("avx2,fma")]] void avx2(std::int64_t rounds) { multiply_add<Float8>(rounds); }
 [[gnu::target("avx512f")]] void avx512(std::int64_t rounds) { multiply_add<Float16>(rounds); }
-[[gnu::target("avx2,fma")]] void avx2_double(std::int64_t rounds) {
-  multiply_add<Double4>(rounds);
-}
+[[gnu::target("avx2,fma")]] void avx2_double(std::int64_t rounds) { multiply_add<Double4>(rounds); }
 [[gnu::target("avx512f")]] void avx512_double(std::int64_t rounds) {
   multiply_add<Double8>(rounds);
 }

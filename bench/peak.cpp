@@ -75,7 +75,8 @@ std::vector<Peak> measure_peaks(int threads) {
 Peak best_peak(const std::vector<Peak>& peaks, attend::Dtype dtype) {
   Peak best{};
   for (const Peak& peak : peaks)
-    if ((peak.dtype == dtype || (peak.dtype == attend::Dtype::f32 && dtype != attend::Dtype::f64)) &&
+    if ((peak.dtype == dtype ||
+         (peak.dtype == attend::Dtype::f32 && dtype != attend::Dtype::f64)) &&
         peak.flops > best.flops)
       best = peak;
   return best;

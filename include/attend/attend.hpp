@@ -240,9 +240,10 @@ class Attend {
   Run differentiate(const Incoming<T, device>& incoming, const Saved<T, device>& saved,
                     const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
                     const Call& call, Outputs&& outputs, const Mods&... mods) const {
-    static_assert((kTakesDuals<Mods, Real> && ...),
-                  "score_mod: for its derivative the function is called with a Dual number; expected "
-                  "a generic one, (auto score, attend::Index)");
+    static_assert(
+        (kTakesDuals<Mods, Real> && ...),
+        "score_mod: for its derivative the function is called with a Dual number; expected "
+        "a generic one, (auto score, attend::Index)");
     BackwardTensors<T> tensors{.q = q,
                                .k = k,
                                .v = v,

@@ -255,8 +255,7 @@ TEST_F(Errors, PerBatch) {
       reinterpret_cast<const std::int64_t*>(reinterpret_cast<const char*>(numbers) + 4);
   expect_value(
       [&](Arguments& a) {
-        a.call.causal =
-            attend::Causal::offset(attend::View<const std::int64_t, 1>(between, {2}));
+        a.call.causal = attend::Causal::offset(attend::View<const std::int64_t, 1>(between, {2}));
       },
       {"causal.offset's address is not a multiple of 8"});
   expect_shape([&](Arguments& a) { a.call.key_lengths = {7}; },

@@ -33,8 +33,8 @@ struct Answer {
   attend::Tensor<float, 3> lse;
 };
 
-/// `Place` says of which elements (`T`), whether it is `available()`, and computes: `forward(q, k, v,
-/// asked)`, and `values_gradient(grad_out, q, k, v, asked)`.
+/// `Place` says of which elements (`T`), whether it is `available()`, and computes: `forward(q, k,
+/// v, asked)`, and `values_gradient(grad_out, q, k, v, asked)`.
 template <class Place>
 class Hostile : public ::testing::Test {
  protected:
@@ -232,8 +232,7 @@ TYPED_TEST_P(Hostile, SinkThatIsNan) {
   attend::Tensor<float, 1> sink(1);
   sink(0) = kNan;
   const auto r = this->run({.sink = &sink, .causal = attend::Causal::offset(-1)});
-  for (int i = 0; i < this->kQueries; ++i)
-    EXPECT_TRUE(std::isnan(r.lse(0, 0, i))) << "query " << i;
+  for (int i = 0; i < this->kQueries; ++i) EXPECT_TRUE(std::isnan(r.lse(0, 0, i))) << "query " << i;
 }
 
 TYPED_TEST_P(Hostile, SoftcapOfVastAndTinySize) {

@@ -11,8 +11,8 @@ struct OnHost {
   static constexpr bool available() { return true; }
 
   static attend::Call<T> call(const hostile::Asked& asked) {
-    attend::Call<T> call{.scale = asked.scale, .softcap = asked.softcap, .causal = asked.causal,
-                         .path = path};
+    attend::Call<T> call{
+        .scale = asked.scale, .softcap = asked.softcap, .causal = asked.causal, .path = path};
     if (asked.bias != nullptr) call.bias = *asked.bias;
     if (asked.sink != nullptr) call.sink = *asked.sink;
     return call;
@@ -36,9 +36,9 @@ struct OnHost {
 
 namespace hostile {
 
-using Places = ::testing::Types<OnHost<float, Path::math>, OnHost<float, Path::fused>,
-                                OnHost<Eigen::bfloat16, Path::math>,
-                                OnHost<Eigen::bfloat16, Path::fused>>;
+using Places =
+    ::testing::Types<OnHost<float, Path::math>, OnHost<float, Path::fused>,
+                     OnHost<Eigen::bfloat16, Path::math>, OnHost<Eigen::bfloat16, Path::fused>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Host, Hostile, Places);
 
 // float16 holds 65504; scores are not stored in it.

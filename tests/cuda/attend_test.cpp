@@ -308,8 +308,8 @@ TEST(DeviceTensor, CopiesBothWays) {
   EXPECT_EQ(Device4().host().size(), 0);
 }
 
-// One query has two thirds of a block's warps do nothing but let tiles of keys pass by. Each call has
-// another order of warps, on the emulated GPU.
+// One query has two thirds of a block's warps do nothing but let tiles of keys pass by. Each call
+// has another order of warps, on the emulated GPU.
 TEST(FewQueries, InAnyOrderOfWarps) {
   using Half = Eigen::half;
   attend::Tensor<Half, 4> q(1, 1, 1, 59), k(1, 1, 1500, 59), v(1, 1, 1500, 256);

@@ -241,9 +241,7 @@ TEST_F(DeviceErrors, MemoryOfTheHostIsNoDeviceMemory) {
   expect_named([&] { attention.forward(there, there, there, {.key_lengths = integers}); },
                "key_lengths");
   expect_named(
-      [&] {
-        attention.forward(there, there, there, {.causal = attend::Causal::offset(integers)});
-      },
+      [&] { attention.forward(there, there, there, {.causal = attend::Causal::offset(integers)}); },
       "causal.offset");
   const auto result = attention.forward(there, there, there);
   expect_named([&] { attention.backward(here, result, there, there, there); }, "grad_out");

@@ -41,9 +41,10 @@ struct ForwardCounts : ::testing::Test {
   static constexpr std::uint64_t kProducts =
       2 * kHeads * (kLength / 16) * (kLength / 8) * (kHeadDim / 16) * Kind::kProductsOf16;
 
-  // The launch of one forward pass over constant tensors, whatever the mask.
+  // The launch of one forward pass over constant tensors, whatever the mask; the first `hidden`
+  // queries of each head see nothing.
   static gpu::Counts counts(const Extents<4>& q_extents, const Extents<4>& k_extents,
-                            attend::Call<T> call) {
+                            attend::Call<T> call, Eigen::Index hidden = 0) {
     const auto constant = [](const Extents<4>& extents) {
       attend::Tensor<T, 4> host(extents[0], extents[1], extents[2], extents[3]);
       host.setConstant(T(0.5f));
@@ -55,7 +56,8 @@ struct ForwardCounts : ::testing::Test {
     gpu::emulated_control()->take_launches();
     attend::Attend<T>{{.flash = true}}.forward_into(out, q, k, v, call);
     const auto result = out.host();
-    for (Eigen::Index n = 0; n < result.size(); ++n) EXPECT_FLOAT_EQ(float(result.data()[n]), 0.5f);
+    for (Eigen::Index n = 0; n < result.size(); ++n)
+      EXPECT_FLOAT_EQ(float(result.data()[n]), n / kHeadDim % q_extents[2] < hidden ? 0 : 0.5f);
     const auto launches = gpu::emulated_control()->take_launches();
     EXPECT_EQ(launches.size(), 1u);
     if (launches.empty()) return {};
@@ -66,9 +68,9 @@ struct ForwardCounts : ::testing::Test {
       EXPECT_EQ(all.conflicts_in_lines(0, 10000, file), 0u) << file;
     return all;
   }
-  static gpu::Counts counts(const attend::Call<T>& call) {
+  static gpu::Counts counts(const attend::Call<T>& call, Eigen::Index hidden = 0) {
     const Extents<4> extents{1, kHeads, kLength, kHeadDim};
-    return counts(extents, extents, call);
+    return counts(extents, extents, call, hidden);
   }
 };
 
@@ -103,6 +105,16 @@ TYPED_TEST(ForwardCounts, AMaskCostsItsBytes) {
   EXPECT_EQ(masked.by_opcode.at("mma"), Counts::kProducts);
   EXPECT_EQ(masked.global_bytes_read,
             (1 + 2 * 2) * Counts::kTensorBytes + Counts::kHeads * mask.size());
+}
+
+// Their greatest score is -inf, but nothing is computed again for them.
+TYPED_TEST(ForwardCounts, QueriesThatSeeNothingCostNoMore) {
+  using Counts = TestFixture;
+  attend::Tensor<bool, 4> mask(1, 1, Counts::kLength, Counts::kLength);
+  for (int i = 0; i < Counts::kLength; ++i)
+    for (int j = 0; j < Counts::kLength; ++j) mask(0, 0, i, j) = i >= 40;
+  const attend::cuda::Tensor<bool, 4> there(mask);
+  EXPECT_EQ(Counts::counts({.mask = there}, 40).by_opcode.at("mma"), Counts::kProducts);
 }
 
 // Query heads that share keys share a tile, which reads them once.

@@ -20,7 +20,9 @@ struct OnDevice {
   /// A call with its tensors on the device.
   struct Sent {
     explicit Sent(const hostile::Asked& asked)
-        : call{.scale = asked.scale, .softcap = asked.softcap, .causal = asked.causal,
+        : call{.scale = asked.scale,
+               .softcap = asked.softcap,
+               .causal = asked.causal,
                .path = path} {
       if (asked.bias != nullptr) call.bias = bias.emplace(*asked.bias);
       if (asked.sink != nullptr) call.sink = sink.emplace(*asked.sink);

@@ -152,8 +152,8 @@ class BatchIntegers {
   std::size_t width() const { return width_; }
   /// Whether they lie somewhere, at such an address.
   bool readable() const {
-    return size_ == 0 || (address_ != nullptr &&
-                          reinterpret_cast<std::uintptr_t>(address_) % width_ == 0);
+    return size_ == 0 ||
+           (address_ != nullptr && reinterpret_cast<std::uintptr_t>(address_) % width_ == 0);
   }
   /// To read them by; null if there are none. Valid as long as this object or a copy of it.
   Integers values() const { return values_; }

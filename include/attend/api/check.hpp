@@ -146,8 +146,8 @@ inline Integers checked(const BatchIntegers& integers, const std::string& name,
                       std::to_string(problem.batch) + ", one per batch element");
   if (integers.readable()) return integers.values();
   throw value_error(integers.address() == nullptr
-                        ? name + " is a null pointer; expected " +
-                              std::to_string(problem.batch) + " elements"
+                        ? name + " is a null pointer; expected " + std::to_string(problem.batch) +
+                              " elements"
                         : name + "'s address is not a multiple of " +
                               std::to_string(integers.width()) + ", the alignment of its elements");
 }
@@ -251,9 +251,8 @@ void check_at(const Place& place, const V& variant, const ForwardTensors<T>& ten
 template <class Place>
 void check_at(const Place& place, const BatchIntegers& integers, const char* name) {
   if (integers.given() && integers.device() != Device::host)
-    place.check(View<const char, 1>(static_cast<const char*>(integers.address()),
-                                    {integers.size()}),
-                name);
+    place.check(
+        View<const char, 1>(static_cast<const char*>(integers.address()), {integers.size()}), name);
 }
 
 /// Where a forward pass writes fits the problem, and is apart from what it reads.

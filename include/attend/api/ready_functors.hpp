@@ -39,8 +39,8 @@ requires HostTensor<Ids, Id, 2>
 auto document_mask(const Ids& ids) { return document_mask(ids, ids); }
 
 /// A mask by which the first keys, `lengths (b)` of them, are seen by all queries, and the others
-/// by the queries that do not come before them: key j by query i iff `j <= i + shift`, where `shift`
-/// keys come before the first query (`len_k - len_q`, if the last query is the last key).
+/// by the queries that do not come before them: key j by query i iff `j <= i + shift`, where
+/// `shift` keys come before the first query (`len_k - len_q`, if the last query is the last key).
 /// @throws shape_error, value_error if they are no tensor.
 template <class Lengths, std::integral Length = ElementOf<Lengths>>
 requires HostTensor<Lengths, Length, 1> &&

@@ -80,15 +80,17 @@ concept TensorOn = requires(X& x) {
   requires decltype(as_view(x))::kDevice == device;
 };
 
-/// A tensor whose elements lie in memory: one of Eigen's (see `EigenTensor`; an expression has to be
-/// evaluated first), an `attend::View`, or a device's.
+/// A tensor whose elements lie in memory: one of Eigen's (see `EigenTensor`; an expression has to
+/// be evaluated first), an `attend::View`, or a device's.
 template <class X>
-concept TensorInMemory = requires(const X& x) { as_view(x); };
+concept TensorInMemory = requires(const X& x) {
+  as_view(x);
+};
 
 /// A tensor of so many axes.
 template <class X, int Rank>
-concept TensorOfRank = TensorInMemory<X> &&(decltype(as_view(std::declval<const X&>()))::kRank ==
-                                            Rank);
+concept TensorOfRank = TensorInMemory<X> &&
+    (decltype(as_view(std::declval<const X&>()))::kRank == Rank);
 
 /// A tensor of elements `T`.
 template <class X, class T>

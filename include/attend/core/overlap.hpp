@@ -71,8 +71,7 @@ class Footprint {
  public:
   /// Of any view; null and empty views take no byte.
   template <class T, int Rank>
-  requires(Rank <= 4)
-  explicit Footprint(const View<T, Rank>& view)
+  requires(Rank <= 4) explicit Footprint(const View<T, Rank>& view)
       : begin_(reinterpret_cast<std::intptr_t>(view.data())), run_bytes_(sizeof(T)) {
     empty_ = !view || view.size() == 0;
     if (empty_) return;

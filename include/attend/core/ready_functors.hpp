@@ -50,8 +50,8 @@ struct DocumentMask {
 };
 
 /// A prefix that all queries see whole, and causal order after it: key j is seen by query i iff
-/// `j <= i + shift` or `j < lengths[b]` (Raffel et al., "Exploring the limits of transfer learning with a
-/// unified text-to-text transformer", 2020).
+/// `j <= i + shift` or `j < lengths[b]` (Raffel et al., "Exploring the limits of transfer learning
+/// with a unified text-to-text transformer", 2020).
 struct PrefixLm {
   Integers lengths;         ///< (b) keys of the prefix
   std::int64_t count = -1;  ///< how many lengths there are; -1: not known

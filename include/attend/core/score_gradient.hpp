@@ -13,8 +13,8 @@
 
 namespace attend {
 
-/// Above this size, for elements of type T, a stored log-sum-exp has lost the logarithm of the sum to
-/// rounding (each of two keys with logits of 1e30 would get probability 1), and logits that are
+/// Above this size, for elements of type T, a stored log-sum-exp has lost the logarithm of the sum
+/// to rounding (each of two keys with logits of 1e30 would get probability 1), and logits that are
 /// summed in another order differ too much from those that it was taken of: maximum and sum are
 /// computed again.
 template <class T>

@@ -55,8 +55,9 @@ FusedGradientHooks<T> fused_gradient_hooks(const BackwardCall<T, V>& call) {
     return ExactGradient<T, V>(*static_cast<const Call*>(self)).dv_row(b, h_kv, j);
   };
   if constexpr (V::kHasScoreMod)
-    hooks.score = compiled_for<&score_tile<V, true, 16>,
-                               &score_tile<V, true, kAvx2Lanes<typename V::Real>>>(EngineOverride::engine());
+    hooks.score =
+        compiled_for<&score_tile<V, true, 16>, &score_tile<V, true, kAvx2Lanes<typename V::Real>>>(
+            EngineOverride::engine());
   return hooks;
 }
 

@@ -28,7 +28,8 @@ inline constexpr int kInstructionFlags = 0
     ;
 
 /// Is in attend::compiled, for the flags that this was compiled with. Without it Eigen's memory
-/// would be taken in one way and given back in another; so a program with other flags does not link.
+/// would be taken in one way and given back in another; so a program with other flags does not
+/// link.
 template <int kAlignment, int kInstructions>
 void attend_compiled_needs_the_same_instruction_flags();
 

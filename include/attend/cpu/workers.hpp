@@ -143,8 +143,8 @@ class SharedPool {
 
 /// Sets how many threads a call on host tensors uses that is given no thread pool of its own; 1
 /// means that the library makes none (with OpenMP on, the math path's products are Eigen's, which
-/// has threads of its own: `Eigen::setNbThreads`). The default is the machine's number of hardware threads. Results
-/// do not depend on it.
+/// has threads of its own: `Eigen::setNbThreads`). The default is the machine's number of hardware
+/// threads. Results do not depend on it.
 /// @throws value_error if `threads` is below 1.
 inline void set_threads(int threads) {
   if (threads < 1)

@@ -65,8 +65,9 @@ class Place<Device::cuda> {
         current_(cuda::device_of(first, stream_, first_name)),
         first_name_(first_name) {
     if (stream.has_threads())
-      throw value_error("stream is an Eigen::ThreadPoolDevice; expected an attend::cuda::Stream of " +
-                        name() + ", where " + first_name_ + " lies");
+      throw value_error(
+          "stream is an Eigen::ThreadPoolDevice; expected an attend::cuda::Stream of " + name() +
+          ", where " + first_name_ + " lies");
     if (const int other = stream_.device(); other != current_.device())
       throw value_error("stream belongs to cuda:" + std::to_string(other) +
                         "; expected a stream of " + name() + ", where " + first_name_ + " lies");

@@ -22,7 +22,8 @@
 #include "mask_word.hpp"
 
 /// @file
-/// The AVX-512 engine: 16 floats or 8 doubles to a vector. Needs F, BW, DQ and VL (Skylake server, Zen 4).
+/// The AVX-512 engine: 16 floats or 8 doubles to a vector. Needs F, BW, DQ and VL (Skylake server,
+/// Zen 4).
 
 ATTEND_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 namespace attend::cpu::avx512 {

@@ -25,8 +25,8 @@ inline constexpr bool kHasWgmma = false;
 #endif
 
 /// Describes an operand that begins at an address in shared memory (PTX ISA, "Matrix Descriptor
-/// Format"): groups of eight rows are 1024 bytes apart, panels `panel_bytes` (which only counts where
-/// products go along columns).
+/// Format"): groups of eight rows are 1024 bytes apart, panels `panel_bytes` (which only counts
+/// where products go along columns).
 __device__ inline std::uint64_t wgmma_operand(std::uint32_t address, std::uint32_t panel_bytes) {
   constexpr std::uint64_t kEightRows = 1024, kSwizzle128 = 1;
   return std::uint64_t{(address & 0x3ffff) >> 4} | std::uint64_t{panel_bytes >> 4} << 16 |

@@ -37,9 +37,10 @@ struct FlashGradientTiling {
   constexpr int warps() const { return row_warps * groups; }
 };
 
-/// The tilings there are, by arithmetic (what they reach on an H200 is in bench/results). Those of warps all fit the 99
-/// KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, those of warpgroups
-/// the 227 KiB of 9.0. With four stages products run on while others begin, with two each waits.
+/// The tilings there are, by arithmetic (what they reach on an H200 is in bench/results). Those of
+/// warps all fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block,
+/// those of warpgroups the 227 KiB of 9.0. With four stages products run on while others begin,
+/// with two each waits.
 inline constexpr FlashGradientTiling kFlashGradientTilings[] = {
     {ProductUnit::warp, 64, FlashGradient::of_keys, FlashScores::any, 4, 16, 1, 64, 2, 2},
     {ProductUnit::warp, 128, FlashGradient::of_keys, FlashScores::any, 4, 16, 1, 32, 2, 2},

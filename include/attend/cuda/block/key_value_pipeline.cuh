@@ -148,8 +148,8 @@ class TileUser {
   __device__ const typename Engine::Tile& tile(unsigned n) const {
     return shared_.tile[n % kSlots];
   }
-  /// This warp is done with it; all its lanes have waited for it, or one that has not would wait for
-  /// a phase that is over.
+  /// This warp is done with it; all its lanes have waited for it, or one that has not would wait
+  /// for a phase that is over.
   __device__ void release(unsigned n) const {
     __syncwarp();
     if (lane() == 0) mbarrier_arrive(shared_.empty[n % kSlots]);

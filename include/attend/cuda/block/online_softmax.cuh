@@ -24,7 +24,8 @@ class OnlineSoftmax {
   using Real = typename Engine::Real;
   using Scores = typename Engine::Scores;
 
-  /// Rows that have seen their sink, if it is one (`logit(n)` of the thread's n-th row is not -inf).
+  /// Rows that have seen their sink, if it is one (`logit(n)` of the thread's n-th row is not
+  /// -inf).
   template <class SinkLogit>
   __device__ explicit OnlineSoftmax(SinkLogit logit) {
     const bool first_lane = static_cast<int>(threadIdx.x) % Engine::kRowLanes == 0;

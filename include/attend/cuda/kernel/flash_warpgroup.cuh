@@ -141,9 +141,8 @@ __device__ void compute(const Problem& problem, const V& variant,
   // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
   // into.
   const bool any_excluded = __any_sync(kAllLanes, at.excluded);
-  const bool spoiled =
-      at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
-      (any_excluded && has_not_finite<Engine>(at.rO));
+  const bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
+                       (any_excluded && has_not_finite<Engine>(at.rO));
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
   if (results.work.parts > 1) {

@@ -20,7 +20,8 @@ class Stream {
   Stream() {
     cudaStream_t stream = nullptr;
     check(cudaStreamCreate(&stream), "cudaStreamCreate");
-    handle_ = {stream, [](void* own) { ignore(cudaStreamDestroy(static_cast<cudaStream_t>(own))); }};
+    handle_ = {stream,
+               [](void* own) { ignore(cudaStreamDestroy(static_cast<cudaStream_t>(own))); }};
   }
 
   /// A stream of the caller's, who keeps it alive until memory that was taken on it is gone.
