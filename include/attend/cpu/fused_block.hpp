@@ -11,6 +11,7 @@
 #include "fused_mask.hpp"
 #include "fused_row_end.hpp"
 #include "fused_scratch.hpp"
+#include "lane_inputs.hpp"
 
 /// @file
 /// One block of the fused path: the online softmax over the tiles of keys that its rows can see.
@@ -55,8 +56,6 @@ class FusedBlock {
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
-  // Differences of positions below this are exact in every type of scores.
-  static constexpr std::int64_t kExactDistance = 1 << 22;
 
   void set_rows(const FusedItem& item) {
     b_ = item.b;
@@ -73,15 +72,12 @@ class FusedBlock {
     for (int r = 0; r < rows_; ++r) {
       s_.head[r] = h;
       s_.query[r] = i;
-      s_.position[r] = band_.position(i);
       s_.visible[r] = band_.row(i);
       s_.query_row[r] = t.q.address(b_, h, i);
       s_.out_row[r] = t.out.address(b_, h, i);
       if (variant_.mask) s_.mask_row[r] = variant_.mask.address(b_, h, i, 0);
       if (variant_.bias) s_.bias_row[r] = variant_.bias.address(b_, h, i, 0);
       s_.slopes[r] = variant_.alibi ? variant_.alibi(b_, h) : Real{0};
-      if (variant_.dropout.active())
-        s_.counter[r] = variant_.dropout.row_counter(problem_, b_, h, i);
       if (++h == head0 + plan_.heads_per_block) h = head0, ++i;
     }
     for (int r = rows_; r < panels_ * plan_.panel_rows; ++r) s_.slopes[r] = 0;
@@ -177,13 +173,11 @@ class FusedBlock {
       mask.mask_stride = variant_.mask.stride(3);
       mask.same_row = variant_.mask.stride(1) == 0 && variant_.mask.stride(2) == 0;
     }
-    const auto [visibility, seen] = fill_allowed(mask, place, kernels_.mask_words, s_.allowed);
-    if (visibility != Visibility::all || seen < place.keys) excluded_ = true;
-    place.keys = seen;
-    if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
-    const Coverage left = call_.hooks.mask(call_.hooks.variant, place, s_.allowed);
-    if (left != Coverage::all) excluded_ = true;
-    return narrowed(visibility, left);
+    const std::int64_t keys = place.keys;
+    const Visibility visibility =
+        fill_bits(mask, place, kernels_.mask_words, call_.hooks, s_.allowed);
+    if (visibility != Visibility::all || place.keys < keys) excluded_ = true;
+    return visibility;
   }
 
   void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,
@@ -201,7 +195,7 @@ class FusedBlock {
     Requests<Real> ahead = requests_after(p, place);
     if (variant_.mask || variant_.bias) tile.ahead = &ahead;
     ScoreChange<Real> change;
-    const bool far = variant_.alibi && !set_distances(p, place);
+    const bool far = variant_.alibi && !set_distances(band_, place, s_.distance);
     if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
     if (variant_.changes_score()) {
       change = change_of(p, place, far);
@@ -209,11 +203,11 @@ class FusedBlock {
     }
     LaneDropout dropout;
     if (variant_.dropout.active()) {
-      dropout = dropout_of(p, place);
+      dropout = lane_dropout(problem_, variant_.dropout, place, s_.counter_low, s_.counter_high);
       tile.dropout = &dropout;
     }
     kernels_.scores(tile, panel);
-    if (far) add_far_alibi(p, place);
+    if (far) add_far_alibi(variant_, band_, place, s_.scores);
     if (call_.hooks.score != nullptr)
       call_.hooks.score(call_.hooks.variant, place,
                         {.scores = s_.scores,
@@ -264,43 +258,6 @@ class FusedBlock {
       change.distance = s_.distance;
     }
     return change;
-  }
-
-  /// Position minus first key of each lane; false if one of them is not exact in the scores' type.
-  bool set_distances(int p, const TilePlace& place) {
-    const std::int64_t* const position = s_.position + p * plan_.panel_rows;
-    for (int r = 0; r < plan_.panel_rows; ++r) {
-      const std::int64_t distance =
-          r < place.rows ? saturating_add(position[r], -place.first_key) : 0;
-      if (distance > kExactDistance || distance < -kExactDistance) return false;
-      s_.distance[r] = static_cast<Real>(distance);
-    }
-    return true;
-  }
-
-  void add_far_alibi(int p, const TilePlace& place) {
-    const int row = p * plan_.panel_rows;
-    for (std::int64_t n = 0; n < place.keys; ++n) {
-      for (int r = 0; r < place.rows; ++r) {
-        s_.scores[n * place.width + r] -=
-            s_.slopes[row + r] * Variant<Real>::distance(s_.position[row + r], place.first_key + n);
-      }
-    }
-  }
-
-  LaneDropout dropout_of(int p, const TilePlace& place) {
-    for (int r = 0; r < plan_.panel_rows; ++r) {
-      const std::uint64_t counter = r < place.rows
-                                        ? s_.counter[p * plan_.panel_rows + r] +
-                                              static_cast<std::uint64_t>(place.first_key / 4)
-                                        : 0;
-      s_.counter_low[r] = static_cast<std::uint32_t>(counter);
-      s_.counter_high[r] = static_cast<std::uint32_t>(counter >> 32);
-    }
-    // A probability of 1 drops by its scale of 0; its threshold of 2^32 is no word.
-    const auto threshold =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(variant_.dropout.threshold, UINT32_MAX));
-    return {s_.counter_low, s_.counter_high, variant_.dropout.rng.seed, threshold};
   }
 
   /// What each row's sum of values is multiplied by; writes the log-sum-exp where it is wanted.

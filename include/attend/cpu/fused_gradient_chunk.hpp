@@ -13,6 +13,7 @@
 #include "fused_gradient_plan.hpp"
 #include "fused_gradient_scratch.hpp"
 #include "fused_mask.hpp"
+#include "lane_inputs.hpp"
 
 /// @file
 /// One chunk of the fused path's backward pass: tile by tile of keys, panel by panel of queries,
@@ -112,8 +113,6 @@ class FusedGradientChunk {
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
-  // Differences of positions below this are exact in every type of scores.
-  static constexpr std::int64_t kExactDistance = 1 << 22;
 
   int rows_of(std::int64_t panel) const {
     return static_cast<int>(
@@ -269,10 +268,7 @@ class FusedGradientChunk {
       mask.mask_stride = variant_.mask.stride(3);
       mask.same_row = variant_.mask.stride(2) == 0;
     }
-    const auto [visibility, seen] = fill_allowed(mask, place, kernels_.mask_words, s_.allowed);
-    place.keys = seen;
-    if (visibility == Visibility::none || call_.hooks.mask == nullptr) return visibility;
-    return narrowed(visibility, call_.hooks.mask(call_.hooks.variant, place, s_.allowed));
+    return fill_bits(mask, place, kernels_.mask_words, call_.hooks, s_.allowed);
   }
 
   /// A tile's scores: products where these times a scale are the logits, else logits; and logits
@@ -286,14 +282,14 @@ class FusedGradientChunk {
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
     bool far = false;
     if (call_.changes_scores() || s_.measured[p]) {
-      far = variant_.alibi && !set_distances(place);
+      far = variant_.alibi && !set_distances(band_, place, s_.distance);
       change = change_of(place, far);
       tile.change = &change;
       if (variant_.softcap > 0) tile.slopes = s_.slopes;
     }
     kernels_.scores(tile, panel_at(p));
     tile.late_scale = tile.change == nullptr ? variant_.scale : 1;
-    if (far) add_far_alibi(place);
+    if (far) add_far_alibi(variant_, band_, place, s_.scores);
     if (call_.hooks.score == nullptr) return;
     call_.hooks.score(call_.hooks.variant, place,
                       {.scores = s_.scores,
@@ -338,7 +334,7 @@ class FusedGradientChunk {
     tile.dv = s_.dv + (place.first_key - first_key_) * plan_.columns_v.width;
     LaneDropout dropout;
     if (variant_.dropout.active()) {
-      dropout = dropout_of(place);
+      dropout = lane_dropout(problem_, variant_.dropout, place, s_.counter_low, s_.counter_high);
       tile.dropout = &dropout;
       tile.keep = s_.keep;
       tile.keep_scale = static_cast<Real>(variant_.dropout.keep_scale);
@@ -361,40 +357,6 @@ class FusedGradientChunk {
       change.distance = s_.distance;
     }
     return change;
-  }
-
-  /// Position minus first key of each lane; false if one of them is not exact in the scores' type.
-  bool set_distances(const TilePlace& place) {
-    for (int r = 0; r < plan_.panel_rows; ++r) {
-      const std::int64_t distance =
-          r < place.rows ? saturating_add(band_.position(place.query[r]), -place.first_key) : 0;
-      if (distance > kExactDistance || distance < -kExactDistance) return false;
-      s_.distance[r] = static_cast<Real>(distance);
-    }
-    return true;
-  }
-
-  void add_far_alibi(const TilePlace& place) {
-    for (std::int64_t n = 0; n < place.keys; ++n)
-      for (int r = 0; r < place.rows; ++r)
-        s_.scores[n * place.width + r] -=
-            variant_.alibi(b_, h_) *
-            Variant<Real>::distance(band_.position(place.query[r]), place.first_key + n);
-  }
-
-  LaneDropout dropout_of(const TilePlace& place) {
-    for (int r = 0; r < plan_.panel_rows; ++r) {
-      const std::uint64_t counter =
-          r < place.rows ? variant_.dropout.row_counter(problem_, b_, h_, place.query[r]) +
-                               static_cast<std::uint64_t>(place.first_key / 4)
-                         : 0;
-      s_.counter_low[r] = static_cast<std::uint32_t>(counter);
-      s_.counter_high[r] = static_cast<std::uint32_t>(counter >> 32);
-    }
-    // A probability of 1 drops by its scale of 0; its threshold of 2^32 is no word.
-    const auto threshold =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(variant_.dropout.threshold, UINT32_MAX));
-    return {s_.counter_low, s_.counter_high, variant_.dropout.rng.seed, threshold};
   }
 
   /// Rows that gave the mean of v give v's gradient to all keys alike.

@@ -81,4 +81,15 @@ inline TileBits fill_allowed(const TileMask& mask, const TilePlace& place, MaskW
   return bits;
 }
 
+/// The same with the user's mask of a pass' hooks; cuts off the keys of the place that no lane
+/// sees.
+template <class Hooks>
+Visibility fill_bits(const TileMask& mask, TilePlace& place, MaskWords mask_words,
+                     const Hooks& hooks, std::uint32_t* allowed) {
+  const auto [visibility, seen] = fill_allowed(mask, place, mask_words, allowed);
+  place.keys = seen;
+  if (visibility == Visibility::none || hooks.mask == nullptr) return visibility;
+  return narrowed(visibility, hooks.mask(hooks.variant, place, allowed));
+}
+
 }  // namespace attend::cpu

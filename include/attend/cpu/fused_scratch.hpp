@@ -81,10 +81,8 @@ struct FusedScratch {
     visit(check, width);
     visit(counter_low, width);
     visit(counter_high, width);
-    visit(counter, rows);
     visit(head, rows);
     visit(query, rows);
-    visit(position, rows);
     visit(visible, rows);
     visit(met, rows);
     visit(query_row, rows);
@@ -117,10 +115,8 @@ struct FusedScratch {
   Real* check;                  ///< lanes of one panel
   std::uint32_t* counter_low;   ///< lanes of one panel
   std::uint32_t* counter_high;  ///< lanes of one panel
-  std::uint64_t* counter;       ///< dropout's counter of key 0, of each row
   std::int64_t* head;           ///< of each row
   std::int64_t* query;          ///< of each row
-  std::int64_t* position;       ///< of each row, among the keys
   KeyRange* visible;            ///< of each row, by position
   std::uint32_t* met;           ///< of each row: bits of the keys that it was allowed; 0: none yet
   const T** query_row;          ///< q of each row
