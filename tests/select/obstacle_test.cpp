@@ -22,6 +22,22 @@ TEST(WhyNot, NamesEveryReason) {
   EXPECT_THAT(attend::why_not(Path::math, problem, {7, 5}), IsEmpty());
 }
 
+// The flash kernels count queries and keys in 32 bits.
+TEST(Obstacles, Lengths) {
+  attend::Problem problem{
+      .len_q = 8, .len_k = 8, .head_dim = 64, .dtype = Dtype::f16, .device = Device::cuda};
+  EXPECT_TRUE(attend::can(Path::flash, problem, {9, 0}));
+  for (std::int64_t attend::Problem::*length : {&attend::Problem::len_q, &attend::Problem::len_k}) {
+    attend::Problem longer = problem;
+    longer.*length = std::int64_t{1} << 31;
+    EXPECT_FALSE(attend::can(Path::flash, longer, {9, 0}));
+    EXPECT_TRUE(attend::can(Path::mem_efficient, longer, {9, 0}));
+  }
+  problem.len_q = std::int64_t{1} << 31;
+  EXPECT_EQ(attend::why_not(Path::flash, problem, {9, 0}).front(),
+            "the flash path takes up to 2147483392 queries and keys; q has 2147483648, k has 8");
+}
+
 TEST(WhyNot, OnTheHost) {
   const attend::Problem problem{.dtype = Dtype::f64, .device = Device::host};
   EXPECT_THAT(attend::why_not(Path::math, problem), IsEmpty());

@@ -111,7 +111,8 @@ class Stream {
 
 /// What a call on `Attend<T>` can be asked for. Every field has a default, and all of them compose;
 /// a tensor may be left out by a default view, too. The tensors must outlive the call; `Real` is
-/// float, and double for `Attend<double>`.
+/// float, and double for `Attend<double>`. A call that a stream captures keeps the `rng` that it
+/// had: the graph drops the same elements each time.
 template <class T>
 struct Call {
   /// Element type of bias, slopes and sinks.

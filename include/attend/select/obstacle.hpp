@@ -19,19 +19,19 @@ enum class Obstacle {
   dtype,       ///< element type
   capability,  ///< device too old
   head_dim,    ///< head dim of q and k, or of v, too large
-  len_k,       ///< too many keys
+  length,      ///< too many queries or keys
 };
 /// Every obstacle, in the order in which reasons are listed.
 inline constexpr Obstacle kObstacles[] = {Obstacle::on_host,  Obstacle::on_device,
                                           Obstacle::dtype,    Obstacle::capability,
-                                          Obstacle::head_dim, Obstacle::len_k};
+                                          Obstacle::head_dim, Obstacle::length};
 
 /// What a path's kernels are limited to.
 struct PathLimits {
   Device device = Device::host;           ///< where it runs (math: both)
   Capability oldest = {0, 0};             ///< lowest compute capability
   std::int64_t max_head_dim = INT64_MAX;  ///< of q and k, and of v
-  std::int64_t max_len_k = INT64_MAX;     ///< keys
+  std::int64_t max_length = INT64_MAX;    ///< queries, and keys
 };
 
 /// The limits of each path.
@@ -41,7 +41,7 @@ constexpr PathLimits limits(Path path) {
     case Path::fused:
       return {};
     case Path::flash:
-      return {Device::cuda, {8, 0}, 256, INT32_MAX - 255};  // it counts keys in 32 bits
+      return {Device::cuda, {8, 0}, 256, INT32_MAX - 255};  // it counts in 32 bits
     case Path::mem_efficient:
       return {Device::cuda, {7, 5}, INT64_MAX};
   }
@@ -68,8 +68,8 @@ constexpr bool stands(Obstacle obstacle, Path path, const Problem& problem, Capa
       return problem.device == Device::cuda && capability < limit.oldest;
     case Obstacle::head_dim:
       return problem.head_dim > limit.max_head_dim || problem.head_dim_v > limit.max_head_dim;
-    case Obstacle::len_k:
-      return problem.len_k > limit.max_len_k;
+    case Obstacle::length:
+      return problem.len_q > limit.max_length || problem.len_k > limit.max_length;
   }
   return true;
 }
@@ -105,8 +105,9 @@ inline std::string text(Obstacle obstacle, Path path, const Problem& problem,
       return the_path + " takes head dims up to " + std::to_string(limits(path).max_head_dim) +
              "; q and k have " + std::to_string(problem.head_dim) + ", v has " +
              std::to_string(problem.head_dim_v);
-    case Obstacle::len_k:
-      return the_path + " takes up to " + std::to_string(limits(path).max_len_k) + " keys; k has " +
+    case Obstacle::length:
+      return the_path + " takes up to " + std::to_string(limits(path).max_length) +
+             " queries and keys; q has " + std::to_string(problem.len_q) + ", k has " +
              std::to_string(problem.len_k);
   }
   return "unknown";

@@ -16,6 +16,7 @@
 #include "../../core/elementary.hpp"
 #include "../element.hpp"
 #include "avx2_double.hpp"
+#include "eight_words.hpp"
 #include "exp2_polynomial.hpp"
 #include "gradient_kernels.hpp"
 #include "kernels.hpp"
@@ -28,7 +29,7 @@ ATTEND_TARGET_BEGIN("avx2,fma,f16c")
 namespace attend::cpu::avx2 {
 
 /// The layer of instructions: one function per instruction or short idiom.
-struct Layer {
+struct Layer : EightWords {
   using Real = float;
   static constexpr int kLanes = 8;
   static constexpr int kMaxVectors = 3;
@@ -37,7 +38,6 @@ struct Layer {
   using Vector = __m256;
   using Factor = __m256;
   using Mask = __m256;  // the sign bit of a lane counts
-  using Words = __m256i;
 
   /// Rows of a product's register block: at widths 2 and 3, 12 of 16 registers hold sums.
   static constexpr int block_rows(int vectors) { return vectors == 1 ? 8 : vectors == 2 ? 6 : 4; }
@@ -175,34 +175,6 @@ struct Layer {
     return _mm256_castsi256_ps(_mm256_sllv_epi32(set1_words(bits), shifts));
   }
 
-  /// Bit n is set where byte n of 32 is not 0.
-  static ATTEND_INLINE std::uint32_t bits_of_bytes(const void* from) {
-    const __m256i bytes = _mm256_loadu_si256(static_cast<const __m256i*>(from));
-    const __m256i zeros = _mm256_cmpeq_epi8(bytes, _mm256_setzero_si256());
-    return ~static_cast<std::uint32_t>(_mm256_movemask_epi8(zeros));
-  }
-  static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  }
-  static ATTEND_INLINE Words set1_words(std::uint32_t x) {
-    return _mm256_set1_epi32(static_cast<int>(x));
-  }
-  static ATTEND_INLINE Words add_words(Words a, std::uint32_t b) {
-    return _mm256_add_epi32(a, set1_words(b));
-  }
-  /// `high` + 1 where `sum` = x + b overflowed.
-  static ATTEND_INLINE Words carry(Words sum, std::uint32_t b, Words high) {
-    const Words not_less = _mm256_cmpeq_epi32(_mm256_max_epu32(sum, set1_words(b)), sum);
-    return _mm256_add_epi32(high, _mm256_andnot_si256(not_less, set1_words(1)));
-  }
-  static ATTEND_INLINE Words exclusive_or(Words a, Words b) { return _mm256_xor_si256(a, b); }
-  static ATTEND_INLINE void multiply_wide(Words a, std::uint32_t b, Words& high, Words& low) {
-    const Words factor = set1_words(b);
-    const Words even = _mm256_mul_epu32(a, factor);
-    const Words odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);
-    high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-    low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
-  }
   /// Lanes whose bit `n` is set.
   static ATTEND_INLINE Mask test_bit(Words words, int n) {
     return _mm256_castsi256_ps(_mm256_sll_epi32(words, _mm_cvtsi32_si128(31 - n)));

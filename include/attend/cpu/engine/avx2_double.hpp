@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "../../core/config.hpp"
+#include "eight_words.hpp"
 
 /// @file
 /// The AVX2 engine's instructions for 4 doubles to a vector.
@@ -114,11 +115,8 @@ struct DoubleLayer {
     return _mm256_castsi256_pd(_mm256_sllv_epi64(_mm256_set1_epi64x(bits), shifts));
   }
 
-  /// Bit n is set where byte n of 32 is not 0.
   static ATTEND_INLINE std::uint32_t bits_of_bytes(const void* from) {
-    const __m256i bytes = _mm256_loadu_si256(static_cast<const __m256i*>(from));
-    const __m256i zeros = _mm256_cmpeq_epi8(bytes, _mm256_setzero_si256());
-    return ~static_cast<std::uint32_t>(_mm256_movemask_epi8(zeros));
+    return EightWords::bits_of_bytes(from);
   }
   static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));

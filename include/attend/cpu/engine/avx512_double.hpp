@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "../../core/config.hpp"
+#include "eight_words.hpp"
 
 /// @file
 /// The AVX-512 engine's instructions for 8 doubles to a vector.
@@ -16,7 +17,7 @@ namespace attend::cpu::avx512 {
 
 /// As `Layer`, one function per instruction or short idiom; words (of masks and dropout) are halves
 /// of a lane.
-struct DoubleLayer {
+struct DoubleLayer : EightWords {
   using Real = double;
   static constexpr int kLanes = 8;
   static constexpr int kMaxVectors = 4;
@@ -25,7 +26,6 @@ struct DoubleLayer {
   using Vector = __m512d;
   using Factor = __m512d;
   using Mask = __mmask8;
-  using Words = __m256i;
 
   /// Rows of a product's register block: 24 of 32 registers hold sums.
   static constexpr int block_rows(int vectors) { return vectors <= 3 ? 8 : 4; }
@@ -132,33 +132,6 @@ struct DoubleLayer {
   /// Lanes n whose bit n is set.
   static ATTEND_INLINE Mask mask_of_bits(std::uint32_t bits) { return static_cast<Mask>(bits); }
 
-  /// Bit n is set where byte n of 32 is not 0.
-  static ATTEND_INLINE std::uint32_t bits_of_bytes(const void* from) {
-    const __m256i bytes = _mm256_loadu_si256(static_cast<const __m256i*>(from));
-    return _mm256_test_epi8_mask(bytes, bytes);
-  }
-  static ATTEND_INLINE Words load_words(const std::uint32_t* from) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  }
-  static ATTEND_INLINE Words set1_words(std::uint32_t x) {
-    return _mm256_set1_epi32(static_cast<int>(x));
-  }
-  static ATTEND_INLINE Words add_words(Words a, std::uint32_t b) {
-    return _mm256_add_epi32(a, set1_words(b));
-  }
-  /// `high` + 1 where `sum` = x + b overflowed.
-  static ATTEND_INLINE Words carry(Words sum, std::uint32_t b, Words high) {
-    const Mask overflow = _mm256_cmplt_epu32_mask(sum, set1_words(b));
-    return _mm256_mask_add_epi32(high, overflow, high, _mm256_set1_epi32(1));
-  }
-  static ATTEND_INLINE Words exclusive_or(Words a, Words b) { return _mm256_xor_si256(a, b); }
-  static ATTEND_INLINE void multiply_wide(Words a, std::uint32_t b, Words& high, Words& low) {
-    const Words factor = set1_words(b);
-    const Words even = _mm256_mul_epu32(a, factor);
-    const Words odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);
-    high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-    low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
-  }
   /// Lanes whose bit `n` is set.
   static ATTEND_INLINE Mask test_bit(Words words, int n) {
     return _mm256_test_epi32_mask(words, set1_words(std::uint32_t{1} << n));

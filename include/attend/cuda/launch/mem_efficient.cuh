@@ -63,7 +63,8 @@ void launch_mem_efficient(const Problem& problem, const V& variant,
   const bool from_8_0 = usable_capability_of<V>() >= kCapabilityA100;
   const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
   if constexpr (std::is_same_v<T, float>) {
-    if (from_8_0 && most <= 128 && problem.len_k <= limits(Path::flash).max_len_k)
+    if (from_8_0 && most <= 128 &&
+        std::max(problem.len_q, problem.len_k) <= limits(Path::flash).max_length)
       return launch_floats(problem, variant, tensors, stream);
     return from_8_0 || problem.head_dim_v > 64
                ? launch_engine<ScalarEngine<T, 128>>(problem, variant, tensors, stream)

@@ -14,8 +14,10 @@
 namespace attend::cuda {
 
 /// Sums that there are of each parameter, at most: enough warps for a device of 100
-/// multiprocessors.
+/// multiprocessors, in so many bytes (but one sum there is, whatever it takes).
 inline constexpr std::int64_t kParameterParts = 1024;
+/// @copydoc kParameterParts
+inline constexpr std::int64_t kParameterBytes = std::int64_t{256} << 20;
 
 /// Computes it, if it is wanted.
 template <class T, class V>
@@ -25,7 +27,9 @@ void launch_parameter_gradient(const Problem& problem, const V& variant,
   using Real = RealOf<T>;
   const std::int64_t count = tensors.parameters.extent(0);
   if (!tensors.parameters || count == 0) return;
-  const std::int64_t part_count = std::min(states.size(), kParameterParts);
+  const std::int64_t fitting = kParameterBytes / (count * std::int64_t{sizeof(Real)});
+  const std::int64_t part_count =
+      std::clamp<std::int64_t>(std::min(fitting, states.size()), 1, kParameterParts);
   const Memory memory(static_cast<std::size_t>(part_count * count) * sizeof(Real),
                       Stream::borrowed(stream));
   const View<Real, 2> parts{static_cast<Real*>(memory.data()), {part_count, count}};
