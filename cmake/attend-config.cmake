@@ -1,4 +1,4 @@
-# find_package(attend) reads this file; it gives the targets attend::attend and attend::compiled, and attend::cuda where the language CUDA is on
+# find_package(attend) reads this file; it gives the target attend::attend, attend::compiled where the language CXX is on, and attend::cuda where CUDA is
 # (COMPONENTS cuda: or else the package is not found).
 include(${CMAKE_CURRENT_LIST_DIR}/eigen.cmake)
 if(NOT attend_missing)

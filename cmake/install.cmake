@@ -16,6 +16,7 @@ install(DIRECTORY cmake/compiled DESTINATION ${attend_package_dir})
 
 # Relative to where the file lies, so that the whole may be moved.
 file(RELATIVE_PATH attend_pc_to_prefix /prefix/${CMAKE_INSTALL_DATADIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" attend_pc_to_prefix "${attend_pc_to_prefix}")
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_INCLUDEDIR BASE_DIRECTORY "\${prefix}" OUTPUT_VARIABLE attend_pc_includes)
 configure_file(cmake/attend.pc.in ${PROJECT_BINARY_DIR}/attend.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/attend.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)

@@ -6,3 +6,5 @@ void attend::cpu::attend_compiled_needs_the_same_instruction_flags() {}
 
 template void attend::cpu::attend_compiled_needs_the_same_instruction_flags<
     EIGEN_MAX_ALIGN_BYTES, attend::cpu::kInstructionFlags>();
+template void
+attend::cpu::attend_compiled_needs_the_same_instruction_flags<EIGEN_MAX_ALIGN_BYTES, -1>();

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "core/config.hpp"  // first: what it refuses
+#include "core/config.hpp"  // first, for its #errors
 //
 #include "api/call.hpp"
 #include "api/check.hpp"
@@ -33,12 +33,12 @@ namespace attend {
 /// Exact softmax attention, `softmax(scale q k^T + ...) v`, of float, double, `Eigen::half` or
 /// `Eigen::bfloat16`.
 ///
-/// An object holds options, the training switch and the dropout generator, whose state a copy has,
-/// too: it drops the same elements (`set_rng` gives it another). Calls are const and may come from
-/// many threads at once. Tensors are Eigen's (row- or column-major, or maps) or
-/// `attend::View`s of any strides: `q (b h i d)`, `k (b h_kv j d)`, `v (b h_kv j e)`, with h a
-/// multiple of h_kv; query head n reads key and value head n / (h / h_kv). b, h, i, j and e may be
-/// 0.
+/// An object holds options, the training switch and the dropout generator. A copy of an object has
+/// a copy of the generator, and so drops the same elements (unless `set_rng` gives it another
+/// state). Calls are const and may come from many threads at once. Tensors are Eigen's (row- or
+/// column-major, or maps) or `attend::View`s of any strides: `q (b h i d)`, `k (b h_kv j d)`, `v (b
+/// h_kv j e)`, with h a multiple of h_kv; query head n reads key and value head n / (h / h_kv). b,
+/// h, i, j and e may be 0.
 ///
 /// Every call throws `shape_error` or `value_error` where an argument does not fit, and
 /// `unsupported_error` where a forced path cannot run, before anything is written; `memory_error`

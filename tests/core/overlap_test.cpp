@@ -52,6 +52,15 @@ TEST(Footprint, ManyRows) {
   EXPECT_FALSE(Footprint(q).overlaps_itself());
 }
 
+// Strides that are nearly equal, and even: of an odd distance.
+TEST(Footprint, ManyRowsThatAreNotNested) {
+  const attend::Extents<4> extents{64, 64, 64, 64};
+  const View<float, 4> a(reinterpret_cast<float*>(4096), extents,
+                         {2000006, 2000026, 2000058, 2000062}),
+      b(reinterpret_cast<float*>(4100), extents, {2000082, 2000118, 2000126, 2000142});
+  EXPECT_FALSE(Footprint(a).overlaps(Footprint(b)));
+}
+
 // Random views of a small buffer of two-byte elements, against the sets of their bytes.
 TEST(Footprint, AgreesWithTheSetsOfBytes) {
   std::mt19937 random(5);

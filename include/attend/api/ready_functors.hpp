@@ -14,10 +14,18 @@
 
 namespace attend {
 
+/// How many keys come before the first query is a number that positions can be moved by.
+/// @throws value_error if it is not.
+inline void check_shift(std::int64_t shift) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;
+  if (shift < -kMost || shift > kMost)
+    throw value_error("shift is " + std::to_string(shift) + "; expected -2^62 to 2^62");
+}
+
 /// A mask by which queries see the keys of their own document, where sequences were packed one
-/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which must
-/// not change while the mask is in use. Where they never decrease along a sequence, blocks of other
-/// documents are skipped.
+/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which
+/// must not change while the mask is in use. Where they never decrease along a sequence, blocks of
+/// other documents are skipped.
 /// @throws shape_error, value_error if they are no tensors.
 template <class IdsQ, class IdsK, std::integral Id = ElementOf<IdsQ>>
 requires HostTensor<IdsQ, Id, 2> && HostTensor<IdsK, Id, 2>
@@ -41,23 +49,25 @@ auto document_mask(const Ids& ids) { return document_mask(ids, ids); }
 /// A mask by which the first keys, `lengths (b)` of them, are seen by all queries, and the others
 /// by the queries that do not come before them: key j by query i iff `j <= i + shift`, where
 /// `shift` keys come before the first query (`len_k - len_q`, if the last query is the last key).
-/// @throws shape_error, value_error if they are no tensor.
+/// @throws shape_error, value_error if they are no tensor, or for a shift beyond 2^62.
 template <class Lengths, std::integral Length = ElementOf<Lengths>>
 requires HostTensor<Lengths, Length, 1> &&
     (sizeof(Length) >= 4) auto prefix_lm(const Lengths& lengths, std::int64_t shift = 0) {
   const View<const Length, 1> view = as_view(lengths);
   check_tensor(view, "lengths");
+  check_shift(shift);
   return mask_mod(PrefixLm{{view.data(), view.stride(0)}, view.extent(0), shift});
 }
 
 /// A learned bias for each head and distance: `table (h|1, 2 r + 1)` of float, or double for
 /// double; see `RelativePositionBias`. `shift` keys come before the first query.
-/// @throws shape_error if the number of columns is even.
+/// @throws shape_error if the number of columns is even, value_error for a shift beyond 2^62.
 template <class Table, std::floating_point Real = ElementOf<Table>>
 requires HostTensor<Table, Real, 2>
 auto relative_position_bias(const Table& table, std::int64_t shift = 0) {
   const View<const Real, 2> view = as_view(table);
   check_tensor(view, "table");
+  check_shift(shift);
   if (view.extent(1) % 2 == 0)
     throw shape_error("table has " + std::to_string(view.extent(1)) +
                       " columns; expected an odd number, one for each distance from -r to r");

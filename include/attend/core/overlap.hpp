@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 
 #include "view.hpp"
 
@@ -11,9 +12,9 @@
 
 namespace attend {
 
-/// Whether sums of multiples of some steps, with an offset, can fall between two limits. Each step
-/// takes few multiples into account where it is longer than all shorter ones together reach, as
-/// strides of tensors are.
+/// Whether sums of multiples of some steps, with an offset, can fall between two limits. Of a step
+/// that is longer than all shorter ones together reach, as tensors' strides are, at most two
+/// multiples are tried; of others more, and many where several views' strides are nearly equal.
 class Lattice {
  public:
   /// Adds multiples `low` to `high` of a step, which is above 0; `low <= 0 <= high`.
@@ -28,14 +29,15 @@ class Lattice {
     axes_[at] = {step, low, high};
   }
 
-  /// Whether one of the sums, the offset included, lies strictly between the limits; `trivial`: the
-  /// one of no multiples counts.
+  /// Whether one of the sums, the offset included, lies strictly between the limits. `trivial`:
+  /// whether the sum in which every multiple is 0 counts.
   bool reaches_between(std::int64_t lower, std::int64_t upper, std::int64_t offset, bool trivial) {
     lower_ = lower, upper_ = upper;
     std::int64_t least = 0, most = 0;
     for (int n = 0; n < count_; ++n) {
       axes_[n].least = least, axes_[n].most = most;
       least += axes_[n].low * axes_[n].step, most += axes_[n].high * axes_[n].step;
+      axes_[n].divisor = std::gcd(axes_[n].step, n > 0 ? axes_[n - 1].divisor : 0);
     }
     return search(count_, offset, trivial);
   }
@@ -44,6 +46,7 @@ class Lattice {
   struct Axis {
     std::int64_t step = 1, low = 0, high = 0;
     std::int64_t least = 0, most = 0;  // what shorter steps can add
+    std::int64_t divisor = 1;          // of it and all shorter steps
   };
 
   static constexpr std::int64_t floor_of(std::int64_t a, std::int64_t b) {
@@ -54,6 +57,8 @@ class Lattice {
   bool search(int count, std::int64_t sum, bool found) const {
     if (count == 0) return found && lower_ < sum && sum < upper_;
     const Axis& axis = axes_[count - 1];
+    const std::int64_t last_multiple = floor_of(upper_ - 1 - sum, axis.divisor) * axis.divisor;
+    if (last_multiple <= lower_ - sum) return false;  // all sums are congruent to this one
     const std::int64_t first = floor_of(lower_ - axis.most - sum, axis.step) + 1;
     const std::int64_t last = -floor_of(sum + axis.least - upper_, axis.step) - 1;
     for (std::int64_t n = std::max(first, axis.low); n <= std::min(last, axis.high); ++n)

@@ -288,7 +288,7 @@ class FusedBlock {
     const bool gives_zero = variant_.empty_row == EmptyRow::zero;
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
-      if (gives_zero && finite && s_.met[row + r] == 0) continue;  // and that is what it gave
+      if (gives_zero && finite && s_.met[row + r] == 0) continue;  // as was written
       if (std::isinf(panel.max[r] * call_.late_scale()) || (excluded_ && !finite))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
                               {b_, s_.head[row + r], s_.query[row + r], 0}, mean_);

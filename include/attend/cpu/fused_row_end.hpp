@@ -17,8 +17,8 @@ struct RowEnd {
   SoftmaxState<Real> state;  ///< in natural units
 };
 
-/// The end of a row of head h from its maximum (in the units of the panel) and sum. An empty row's
-/// factor is of no use: such rows are computed by the definition.
+/// The end of a row of head h from its maximum (in the units of the panel) and sum. Of an
+/// empty row that is to give 0 they are right, too; others are computed by the definition.
 template <class T>
 RowEnd<RealOf<T>> row_end(const FusedCall<T>& call, std::int64_t b, std::int64_t h, RealOf<T> max,
                           RealOf<T> sum) {

@@ -118,7 +118,7 @@ struct FusedScratch {
   std::int64_t* head;           ///< of each row
   std::int64_t* query;          ///< of each row
   KeyRange* visible;            ///< of each row, by position
-  std::uint32_t* met;           ///< of each row: bits of the keys that it was allowed; 0: none yet
+  std::uint32_t* met;           ///< of each row: 0 until a key was allowed
   const T** query_row;          ///< q of each row
   T** out_row;                  ///< output of each row
   const Real** bias_row;        ///< bias of key 0, of each row

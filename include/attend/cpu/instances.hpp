@@ -14,31 +14,38 @@
 #if defined(ATTEND_COMPILED)
 namespace attend::cpu {
 
-/// What compiler flags say of how Eigen aligns memory and blocks its products.
-inline constexpr int kInstructionFlags = 0
+/// What compiler flags say of how Eigen blocks its products; -1 under a CUDA compiler, where it
+/// uses no such instructions, whatever they say.
+inline constexpr int kInstructionFlags =
+#if defined(__CUDACC__)
+    -1;
+#else
+    0
 #if defined(__AVX512F__)
-                                         + 4
+    + 4
 #endif
 #if defined(__AVX__)
-                                         + 2
+    + 2
 #endif
 #if defined(__FMA__)
-                                         + 1
+    + 1
 #endif
     ;
+#endif
 
 /// Is in attend::compiled, for the flags that this was compiled with. Without it Eigen's memory
 /// would be taken in one way and given back in another; so a program with other flags does not
-/// link.
+/// link, and a shared library does not load.
 template <int kAlignment, int kInstructions>
 void attend_compiled_needs_the_same_instruction_flags();
 
-#if !defined(__CUDACC__)  // there Eigen uses no such instructions, whatever the flags
 namespace {
+#if __has_attribute(retain)
+[[gnu::retain]]
+#endif
 [[gnu::used]] void (*const same_instruction_flags)() =
     &attend_compiled_needs_the_same_instruction_flags<EIGEN_MAX_ALIGN_BYTES, kInstructionFlags>;
-}
-#endif
+}  // namespace
 
 }  // namespace attend::cpu
 ATTEND_HOST_PATHS(extern template, float)

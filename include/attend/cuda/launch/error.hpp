@@ -18,7 +18,8 @@ inline void check(cudaError_t code, const char* call) {
   throw device_error(call, static_cast<int>(code), cudaGetErrorString(code));
 }
 
-/// Of a call in a destructor, whose error nobody can be told of; wiped, too.
+/// Drops the error of a call in a destructor, which can't throw, and wipes the runtime's memory of
+/// it.
 inline void ignore(cudaError_t code) {
   if (code != cudaSuccess) static_cast<void>(cudaGetLastError());
 }

@@ -11,8 +11,8 @@
 
 namespace attend::cuda {
 
-/// Bytes on a stream's device, taken and given back in its order: from the device's pool, where it
-/// has one.
+/// Bytes on a stream's device (see `Stream::device`), taken and given back in its order: from the
+/// device's pool, where it has one.
 class Memory {
  public:
   /// None.

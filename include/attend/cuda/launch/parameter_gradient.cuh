@@ -13,10 +13,9 @@
 
 namespace attend::cuda {
 
-/// Sums that there are of each parameter, at most: enough warps for a device of 100
-/// multiprocessors, in so many bytes (but one sum there is, whatever it takes).
+/// The most partial sums of each parameter: enough warps for a device of 100 multiprocessors.
 inline constexpr std::int64_t kParameterParts = 1024;
-/// @copydoc kParameterParts
+/// The most bytes that all partial sums take, if there is more than one of each parameter.
 inline constexpr std::int64_t kParameterBytes = std::int64_t{256} << 20;
 
 /// Computes it, if it is wanted.

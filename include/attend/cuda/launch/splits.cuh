@@ -25,8 +25,8 @@ std::int64_t batch_together(const Problem& problem, const V& variant) {
   return problem.batch % 4 == 0 ? 4 : problem.batch % 2 == 0 ? 2 : 1;
 }
 
-/// How a call's work is divided: keys only if all queries of a head are in one tile. What parts
-/// there are does not depend on the batch, so neither do results.
+/// How a call's work is divided: keys only if all queries of a head are in one tile. The parts
+/// do not depend on the batch, and so results don't.
 template <class V>
 Division division(const Problem& problem, const V& variant, int tile_rows) {
   Division work{.together = batch_together(problem, variant)};
