@@ -146,7 +146,8 @@ class Attend {
   /// and mods; dropout's bits are taken from it, not from the call. Empty rows have no gradient but
   /// v's under `EmptyRow::uniform`; keys that no query is allowed have gradient 0. The path is the
   /// call's, or that of the rule; results do not depend on the number of threads.
-  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V, Functor... Mods>
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V,
+            FunctorWithDerivative<Real>... Mods>
   Gradients<T, kDeviceOf<Q>> backward(const Incoming<T, kDeviceOf<Q>>& incoming,
                                       const Saved<T, kDeviceOf<Q>>& saved, const Q& q, const K& k,
                                       const V& v, const Call& call = {},
@@ -163,7 +164,8 @@ class Attend {
 
   /// As `backward`, into the caller's memory: `backward_into({.dq = dq, .dk = dk, .dv = dv}, ...)`.
   /// What is written must not overlap an input or each other.
-  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V, Functor... Mods>
+  template <TensorOf<T, 4> Q, TensorBeside<Q, T, 4> K, TensorBeside<Q, T, 4> V,
+            FunctorWithDerivative<Real>... Mods>
   Run backward_into(const GradientOutputs<T, kDeviceOf<Q>>& outputs,
                     const Incoming<T, kDeviceOf<Q>>& incoming, const Saved<T, kDeviceOf<Q>>& saved,
                     const Q& q, const K& k, const V& v, const Call& call = {},
@@ -240,10 +242,6 @@ class Attend {
   Run differentiate(const Incoming<T, device>& incoming, const Saved<T, device>& saved,
                     const View<const T, 4>& q, const View<const T, 4>& k, const View<const T, 4>& v,
                     const Call& call, Outputs&& outputs, const Mods&... mods) const {
-    static_assert(
-        (kTakesDuals<Mods, Real> && ...),
-        "score_mod: for its derivative the function is called with a Dual number; expected "
-        "a generic one, (auto score, attend::Index)");
     BackwardTensors<T> tensors{.q = q,
                                .k = k,
                                .v = v,

@@ -175,6 +175,11 @@ template <class Function, class Real>
 inline constexpr bool kTakesDuals<ScoreMod<Function>, Real> =
     std::is_invocable_v<const Function&, Dual<Real>, Index>;
 
+/// What may follow a call of `backward`: a function that changes scores has to be generic, `(auto
+/// score, attend::Index)`, as it is called with a `Dual` number for its derivative.
+template <class X, class Real>
+concept FunctorWithDerivative = Functor<X> && kTakesDuals<X, Real>;
+
 /// Whether there is at most one function of each kind among a call's.
 template <class... Mods>
 inline constexpr bool kAtMostOneOfEach =

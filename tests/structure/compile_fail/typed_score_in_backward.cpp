@@ -1,4 +1,4 @@
-// refused: error: .*score_mod: for its derivative the function is called with a Dual number
+// refused: FunctorWithDerivative
 
 void call(const attend::Forward<float>& saved) {
   attention.backward(out, saved, q, k, v, {},
