@@ -35,10 +35,11 @@ namespace attend {
 ///
 /// An object holds options, the training switch and the dropout generator. A copy of an object has
 /// a copy of the generator, and so drops the same elements (unless `set_rng` gives it another
-/// state). Calls are const and may come from many threads at once. Tensors are Eigen's (row- or
-/// column-major, or maps) or `attend::View`s of any strides: `q (b h i d)`, `k (b h_kv j d)`, `v (b
-/// h_kv j e)`, with h a multiple of h_kv; query head n reads key and value head n / (h / h_kv). b,
-/// h, i, j and e may be 0.
+/// state). Calls are const and may come from many threads at once.
+///
+/// Tensors are Eigen's (row- or column-major, or maps) or `attend::View`s of any strides:
+/// `q (b h i d)`, `k (b h_kv j d)`, `v (b h_kv j e)`, with h a multiple of h_kv; query head n reads
+/// key and value head n / (h / h_kv). b, h, i, j and e may be 0.
 ///
 /// Every call throws `shape_error` or `value_error` where an argument does not fit, and
 /// `unsupported_error` where a forced path cannot run, before anything is written; `memory_error`

@@ -23,9 +23,9 @@ inline void check_shift(std::int64_t shift) {
 }
 
 /// A mask by which queries see the keys of their own document, where sequences were packed one
-/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which
-/// must not change while the mask is in use. Where they never decrease along a sequence, blocks of
-/// other documents are skipped.
+/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which must
+/// not change while the mask is in use. Where they never decrease along a sequence, blocks of other
+/// documents are skipped.
 /// @throws shape_error, value_error if they are no tensors.
 template <class IdsQ, class IdsK, std::integral Id = ElementOf<IdsQ>>
 requires HostTensor<IdsQ, Id, 2> && HostTensor<IdsK, Id, 2>
