@@ -34,8 +34,14 @@ class FusedBlock {
         plan_(call.plan),
         s_(call.problem, call.plan) {}
 
-  /// Computes the rows of an item from the keys of its split, and writes them: finished if there is
-  /// one split, else to the partial results.
+  /// Sizes of the partial results: the states of all panels.
+  static Extents<3> partial_extents(const Problem& problem, const FusedPlan& plan) {
+    return {plan.splits, problem.batch * plan.head_sets * plan.blocks * plan.block_rows,
+            FusedScratch<T>::state_columns(problem)};
+  }
+
+  /// Computes the rows of an item from the keys of its split, and writes them if it is the only
+  /// one; else their states are partial results.
   void run(const FusedItem& item) {
     set_rows(item);
     start();
@@ -50,8 +56,22 @@ class FusedBlock {
       tile_ = {std::max(tile, begin / 32 * 32), std::min(tile + plan_.key_tile, end)};
       run_tile();
     }
-    for (int panel = 0; panel < panels_; ++panel)
-      !call_.partial ? finish(panel) : write_partial(panel, item.split);
+    for (int p = 0; p < panels_; ++p) {
+      const Panel<Real> panel = panel_at(p);
+      if (!has_started(p)) std::fill_n(panel.out, plan_.panel_rows * panel.depth_v, Real{0});
+      if (!call_.partial) finish(p);
+    }
+  }
+
+  /// Merges the partial results of an item's rows, split by split, and writes the rows.
+  void merge(const FusedItem& item) {
+    set_rows(item);
+    excluded_ = true;  // perhaps
+    for (int p = 0; p < panels_; ++p) {
+      for (std::int64_t split = 1; split < plan_.splits; ++split)
+        kernels_.merge(panel_at(p, split), call_.exponent_scale(), panel_at(p));
+      finish(p);
+    }
   }
 
  private:
@@ -59,11 +79,13 @@ class FusedBlock {
 
   void set_rows(const FusedItem& item) {
     b_ = item.b;
+    split_ = item.split;
     first_row_ = item.block * plan_.block_rows;
+    first_state_ =
+        ((b_ * plan_.head_sets + item.set) * plan_.blocks + item.block) * plan_.block_rows;
     rows_ = static_cast<int>(std::min(plan_.block_rows, plan_.rows - first_row_));
     panels_ = (rows_ + plan_.panel_rows - 1) / plan_.panel_rows;
-    set_ = item.set;
-    const std::int64_t head0 = set_ * plan_.heads_per_block;
+    const std::int64_t head0 = item.set * plan_.heads_per_block;
     head_kv_ = problem_.head_kv(head0);
     band_ = variant_.band(problem_, b_);
     const ForwardTensors<T>& t = call_.tensors;
@@ -81,7 +103,6 @@ class FusedBlock {
       if (++h == head0 + plan_.heads_per_block) h = head0, ++i;
     }
     for (int r = rows_; r < panels_ * plan_.panel_rows; ++r) s_.slopes[r] = 0;
-    std::fill_n(s_.met, rows_, 0u);
   }
 
   void start() {
@@ -94,6 +115,7 @@ class FusedBlock {
                             call_.query_factor(), panel);
       std::fill_n(panel.max, plan_.panel_rows, kLowest);
       std::fill_n(panel.sum, plan_.panel_rows, Real{0});
+      std::fill_n(panel.met, plan_.panel_rows, Real{0});
     }
   }
 
@@ -101,16 +123,25 @@ class FusedBlock {
     return std::min(plan_.panel_rows, rows_ - panel * plan_.panel_rows);
   }
 
-  Panel<Real> panel_at(int p) const {
+  /// A panel, and its state over the keys of a split.
+  Panel<Real> panel_at(int p, std::int64_t split) const {
     const std::int64_t row = std::int64_t{p} * plan_.panel_rows;
+    Real* const out = call_.partial
+                          ? &call_.partial(split, first_state_ + row, 0)
+                          : s_.state + row * FusedScratch<T>::state_columns(problem_);
+    Real* const max = out + plan_.panel_rows * problem_.head_dim_v;
+    Real* const sum = max + plan_.panel_rows;
     return {plan_.panel_vectors,
             s_.queries + row * packed_depth(problem_.head_dim),
-            s_.out + row * problem_.head_dim_v,
-            s_.max + row,
-            s_.sum + row,
+            out,
+            max,
+            sum,
             problem_.head_dim,
-            problem_.head_dim_v};
+            problem_.head_dim_v,
+            sum + plan_.panel_rows};
   }
+  /// Over the item's keys.
+  Panel<Real> panel_at(int p) const { return panel_at(p, split_); }
 
   TilePlace place_of(int p, const KeyRange& keys) const {
     const int row = p * plan_.panel_rows;
@@ -140,11 +171,12 @@ class FusedBlock {
 
   /// Which rows of a panel are allowed some key of a tile.
   void note_met(int p, const TilePlace& place, Visibility visibility) {
-    std::uint32_t* const met = s_.met + p * plan_.panel_rows;
-    if (visibility == Visibility::all) std::fill_n(met, place.rows, ~0u);
+    Real* const met = panel_at(p).met;
+    if (visibility == Visibility::all) std::fill_n(met, place.rows, Real{1});
     if (visibility != Visibility::some) return;
     for (std::int64_t first = 0; first < place.keys; first += 32)
-      for (int r = 0; r < place.rows; ++r) met[r] |= s_.allowed[first / 32 * place.width + r];
+      for (int r = 0; r < place.rows; ++r)
+        if (s_.allowed[first / 32 * place.width + r] != 0) met[r] = 1;
   }
 
   void pack_tile(Operand& k, Operand& v) {
@@ -192,8 +224,8 @@ class FusedBlock {
     tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
-    Requests<Real> ahead = requests_after(p, place);
-    if (variant_.mask || variant_.bias) tile.ahead = &ahead;
+    Requests ahead = requests_after(p, place);
+    if (ahead) tile.ahead = &ahead;
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(band_, place, s_.distance);
     if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
@@ -218,29 +250,31 @@ class FusedBlock {
     kernels_.accumulate(tile, panel);
   }
 
-  /// What the panel after p reads of mask and bias, in this tile of keys or in the next one.
-  Requests<Real> requests_after(int p, const TilePlace& place) const {
+  /// What the panel after p reads of mask and bias, in this tile of keys or in the next one, and
+  /// this panel's share of the next tile.
+  Requests requests_after(int p, const TilePlace& place) const {
     const int panel = p + 1 < panels_ ? p + 1 : 0;
-    const std::int64_t begin = panel > 0 ? tile_.begin : tile_.end;
-    const std::int64_t end = std::min(begin + plan_.key_tile, keys_end_);
-    const auto rows = [&]<class M>(const View<const M, 4>& view, const M* const* row) {
-      if (!view || view.stride(3) != 1 || begin >= end) return RowRequests<M>();
-      return RowRequests<M>(row + panel * plan_.panel_rows,
-                            view.stride(2) == 0 ? 1 : rows_of(panel), begin, end);
+    const KeyRange next = {tile_.end, std::min(tile_.end + plan_.key_tile, keys_end_)};
+    const KeyRange of_panel = panel > 0 ? tile_ : next;
+    const auto lanes = [&]<class M>(const View<const M, 4>& view, const M* const* row) {
+      if (!view || view.stride(3) != 1 || of_panel.empty()) return WantedRows();
+      return WantedRows(row + panel * plan_.panel_rows, view.stride(2) == 0 ? 1 : rows_of(panel),
+                        of_panel.begin, of_panel.end);
     };
-    return {rows(variant_.mask, s_.mask_row), rows(variant_.bias, s_.bias_row),
+    const auto share = [&](const View<const T, 4>& view) {
+      if (view.stride(3) != 1 || next.empty()) return WantedRows();
+      const std::int64_t first = next.begin + next.size() * p / panels_;
+      const std::int64_t last = next.begin + next.size() * (p + 1) / panels_;
+      return WantedRows(view.address(b_, head_kv_, first), view.stride(2), last - first,
+                        view.extent(3));
+    };
+    return {{lanes(variant_.mask, s_.mask_row), lanes(variant_.bias, s_.bias_row),
+             share(call_.tensors.k), share(call_.tensors.v)},
             place.keys + problem_.head_dim_v};
   }
 
   /// Whether the output of a panel has been written.
   bool has_started(int p) const { return (started_ >> p & 1) != 0; }
-
-  /// A panel that may have seen no tile.
-  Panel<Real> ended_panel(int p) const {
-    const Panel<Real> panel = panel_at(p);
-    if (!has_started(p)) std::fill_n(panel.out, plan_.panel_rows * problem_.head_dim_v, Real{0});
-    return panel;
-  }
 
   ScoreChange<Real> change_of(int p, const TilePlace& place, bool far) {
     ScoreChange<Real> change;
@@ -279,7 +313,7 @@ class FusedBlock {
 
   /// Divides by the sums, the sink's share included, and writes a panel's rows.
   void finish(int p) {
-    const Panel<Real> panel = ended_panel(p);
+    const Panel<Real> panel = panel_at(p);
     const int row = p * plan_.panel_rows;
     set_factors(p, panel);
     kernels_.store(panel, s_.factor,
@@ -288,23 +322,10 @@ class FusedBlock {
     const bool gives_zero = variant_.empty_row == EmptyRow::zero;
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
-      if (gives_zero && finite && s_.met[row + r] == 0) continue;  // as was written
+      if (gives_zero && finite && panel.met[r] == 0) continue;  // as was written
       if (std::isinf(panel.max[r] * call_.late_scale()) || (excluded_ && !finite))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
                               {b_, s_.head[row + r], s_.query[row + r], 0}, mean_);
-    }
-  }
-
-  void write_partial(int p, std::int64_t split) {
-    const Panel<Real> panel = ended_panel(p);
-    for (int r = 0; r < rows_of(p); ++r) {
-      const std::int64_t row =
-          (b_ * plan_.head_sets + set_) * plan_.rows + first_row_ + p * plan_.panel_rows + r;
-      Real* const to = &call_.partial(split, row, 0);
-      for (std::int64_t c = 0; c < problem_.head_dim_v; ++c)
-        to[c] = panel.out[c * plan_.panel_rows + r];
-      to[problem_.head_dim_v] = panel.max[r];
-      to[problem_.head_dim_v + 1] = panel.sum[r];
     }
   }
 
@@ -316,9 +337,10 @@ class FusedBlock {
   FusedScratch<T> s_;
 
   std::int64_t b_ = 0;
-  std::int64_t set_ = 0;
+  std::int64_t split_ = 0;
   std::int64_t head_kv_ = 0;
-  std::int64_t first_row_ = 0;
+  std::int64_t first_row_ = 0;    // of the head set
+  std::int64_t first_state_ = 0;  // among the partial results of a split
   int rows_ = 0;
   int panels_ = 0;
   KeyRange tile_{};            // of keys

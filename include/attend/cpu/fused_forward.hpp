@@ -1,9 +1,8 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "../core/forward_tensors.hpp"
@@ -19,66 +18,40 @@
 
 namespace attend::cpu {
 
-/// Merges the partial results of row `row` of a head set, split by split, and writes the row.
-template <class T>
-void merge_splits(const FusedCall<T>& call, std::int64_t b, std::int64_t set, std::int64_t row,
-                  std::vector<RealOf<T>>& out, ValueMean<RealOf<T>>& mean) {
-  using Real = RealOf<T>;
-  const std::int64_t depth = call.problem.head_dim_v;
-  const std::int64_t h = set * call.plan.heads_per_block + row % call.plan.heads_per_block;
-  const std::int64_t i = row / call.plan.heads_per_block;
-  const std::int64_t at = (b * call.plan.head_sets + set) * call.plan.rows + row;
-  // Maxima are in units of raw products; exponents are not.
-  const Real scale = call.late_scale();
-  const auto weight = [&](Real max, Real top) {
-    return max == top ? Real{1} : std::exp((max - top) * scale);
-  };
-  Real top = -std::numeric_limits<Real>::infinity();
-  for (std::int64_t split = 0; split < call.plan.splits; ++split)
-    top = std::max(top, call.partial(split, at, depth));
-  Real sum = 0;
-  std::fill(out.begin(), out.end(), Real{0});
-  for (std::int64_t split = 0; split < call.plan.splits; ++split) {
-    const Real* const from = &call.partial(split, at, 0);
-    // An empty split has sum 0 and weight 0.
-    const Real w = from[depth + 1] == 0 ? Real{0} : weight(from[depth], top);
-    sum += w * from[depth + 1];
-    for (std::int64_t c = 0; c < depth; ++c) out[static_cast<std::size_t>(c)] += w * from[c];
-  }
-  const RowEnd<Real> end = row_end(call, b, h, top, sum);
-  Real check = 0;
-  for (std::int64_t c = 0; c < depth; ++c) {
-    const Real value = out[static_cast<std::size_t>(c)] * end.factor;
-    check += value * 0;
-    call.tensors.out(b, h, i, c) = static_cast<T>(value);
-  }
-  if (call.tensors.lse) call.tensors.lse(b, h, i) = end.state.lse();
-  if (check != 0 || std::isinf(top * scale))
-    call.hooks.exact_row(call.problem, call.hooks.variant, call.tensors, {b, h, i, 0}, mean);
-}
-
-/// Runs all items, each slot of the workers with a `Block` of its own.
+/// Runs all items, each slot of the workers with a `Block` of its own, and merges the partial
+/// results if there are any.
 template <class Block, class T>
-void run_items(const FusedCall<T>& call, std::int64_t items, const Workers& workers) {
+void run_items(FusedCall<T> call, bool has_partial, const Workers& workers) {
   const FusedPlan& plan = call.plan;
+  std::optional<Arena> memory;
+  if (has_partial) {
+    const Extents<3> extents = Block::partial_extents(call.problem, plan);
+    const std::int64_t size = extents[0] * extents[1] * extents[2];
+    memory.emplace(Arena::bytes<RealOf<T>>(size));
+    call.partial = {memory->template take<RealOf<T>>(size), extents};
+  }
   // Each made by the thread that uses it: memory that one thread takes and gives back for all of
   // them goes back to the system, and comes again page by page.
   std::vector<std::unique_ptr<Block>> blocks(static_cast<std::size_t>(workers.size()));
-
   // The last block of a head first: under a causal mask it has the most keys, and what comes last
   // should be small, so that the threads end together.
-  workers.for_each(items, [&](std::int64_t index, int slot) {
-    FusedItem item;
-    item.split = index % plan.splits;
-    index /= plan.splits;
-    item.block = plan.blocks - 1 - index % plan.blocks;
-    index /= plan.blocks;
-    item.set = index % plan.head_sets;
-    item.b = index / plan.head_sets;
-    std::unique_ptr<Block>& block = blocks[static_cast<std::size_t>(slot)];
-    if (!block) block = std::make_unique<Block>(call);
-    block->run(item);
-  });
+  const auto for_each_item = [&](std::int64_t splits, auto&& work) {
+    workers.for_each(plan.pieces(call.problem) * splits, [&](std::int64_t index, int slot) {
+      FusedItem item;
+      item.split = index % splits;
+      index /= splits;
+      item.block = plan.blocks - 1 - index % plan.blocks;
+      index /= plan.blocks;
+      item.set = index % plan.head_sets;
+      item.b = index / plan.head_sets;
+      std::unique_ptr<Block>& block = blocks[static_cast<std::size_t>(slot)];
+      if (!block) block = std::make_unique<Block>(call);
+      work(*block, item);
+    });
+  };
+  for_each_item(plan.splits, [](Block& block, const FusedItem& item) { block.run(item); });
+  if (has_partial)
+    for_each_item(1, [](Block& block, const FusedItem& item) { block.merge(item); });
 }
 
 /// The fused path without the user's functions' types: compiled once per element type.
@@ -86,30 +59,14 @@ template <class T>
 void run_fused(const Problem& problem, const Variant<RealOf<T>>& variant,
                const FusedHooks<T>& hooks, const ForwardTensors<T>& tensors,
                const Workers& workers) {
-  using Real = RealOf<T>;
   const Kernels<T>& kernels = kernels_of<T>(EngineOverride::engine());
   const FusedPlan plan = plan_fused(problem, kernels.tuning);
-  const std::int64_t items = plan.items(problem);
-  if (items == 0) return;
-
-  FusedCall<T> call{problem, variant, hooks, tensors, kernels, plan, {}};
-  const bool few = is_few_rows(call);
-  std::unique_ptr<Real[]> partial;
-  if (few || plan.splits > 1) {
-    const Extents<3> extents{plan.splits, problem.batch * plan.head_sets * plan.rows,
-                             problem.head_dim_v + 2};
-    partial.reset(new Real[static_cast<std::size_t>(extents[0] * extents[1] * extents[2])]);
-    call.partial = {partial.get(), extents};
-  }
-  few ? run_items<FusedRows<T>>(call, items, workers)
-      : run_items<FusedBlock<T>>(call, items, workers);
-  if (!call.partial) return;
-  workers.for_each(problem.batch * plan.head_sets, [&](std::int64_t index, int) {
-    std::vector<Real> out(static_cast<std::size_t>(problem.head_dim_v));
-    ValueMean<Real> mean;
-    for (std::int64_t row = 0; row < plan.rows; ++row)
-      merge_splits(call, index / plan.head_sets, index % plan.head_sets, row, out, mean);
-  });
+  if (plan.pieces(problem) == 0) return;
+  const FusedCall<T> call{problem, variant, hooks, tensors, kernels, plan, {}};
+  if (is_few_rows(call))
+    run_items<FusedRows<T>>(call, true, workers);
+  else
+    run_items<FusedBlock<T>>(call, plan.splits > 1, workers);
 }
 
 /// Computes attention by the fused path. Everything has been validated.

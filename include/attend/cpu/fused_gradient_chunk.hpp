@@ -234,7 +234,7 @@ class FusedGradientChunk {
         v = kernels_.pack_keys(key_tile(call_.tensors.v, tile), s_.values);
       }
       const std::int64_t skipped = keys.begin - tile.begin;
-      Requests<Real> ahead = requests_after(p, tile, place);
+      Requests ahead = requests_after(p, tile, place);
       run_panel(p, place, visibility, k.from(skipped, 0),
                 k_columns.from(0, skipped / kernels_.step), v.from(skipped, 0), ahead);
     }
@@ -303,27 +303,27 @@ class FusedGradientChunk {
   }
 
   /// What the panel after p reads of mask and bias, in this tile of keys or in the next one.
-  Requests<Real> requests_after(std::int64_t p, const KeyRange& tile, const TilePlace& place) {
+  Requests requests_after(std::int64_t p, const KeyRange& tile, const TilePlace& place) {
     const std::int64_t panel = p + 1 < plan_.panels ? p + 1 : 0;
     const std::int64_t begin = panel > 0 ? tile.begin : tile.end;
     const std::int64_t end = std::min({begin + plan_.key_tile, end_key_, band_.length()});
     const auto rows = [&]<class M>(const View<const M, 4>& view, const M** row) {
-      if (!view || view.stride(3) != 1 || begin >= end) return RowRequests<M>();
+      if (!view || view.stride(3) != 1 || begin >= end) return WantedRows();
       const int count = view.stride(2) == 0 ? 1 : rows_of(panel);
       for (int r = 0; r < count; ++r)
         row[r] = view.address(b_, h_, panel * plan_.panel_rows + r, 0);
-      return RowRequests<M>(row, count, begin, end);
+      return WantedRows(row, count, begin, end);
     };
     const std::int64_t products = place.keys * (2 + plan_.columns.blocks + plan_.columns_v.blocks);
-    return {rows(variant_.mask, s_.next_mask_row), rows(variant_.bias, s_.next_bias_row),
+    return {{rows(variant_.mask, s_.next_mask_row), rows(variant_.bias, s_.next_bias_row)},
             products + problem_.head_dim};
   }
 
   void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
-                 const Operand& k_columns, const Operand& v, Requests<Real>& ahead) {
+                 const Operand& k_columns, const Operand& v, Requests& ahead) {
     GradientTile<Real> tile;
     ScoreChange<Real> change;
-    if (variant_.mask || variant_.bias) tile.ahead = &ahead;
+    if (ahead) tile.ahead = &ahead;
     score(p, place, visibility, k, tile, change);
     tile.k_columns = k_columns;
     tile.v = v;

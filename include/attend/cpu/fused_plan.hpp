@@ -28,10 +28,8 @@ struct FusedPlan {
   std::int64_t split_keys = 1;       ///< keys of a split, a multiple of the tile
   std::int64_t splits = 1;           ///< splits of the keys
 
-  /// Pieces that can be computed at the same time.
-  std::int64_t items(const Problem& problem) const {
-    return problem.batch * head_sets * blocks * splits;
-  }
+  /// Pieces that can be computed at the same time, if all have one split.
+  std::int64_t pieces(const Problem& problem) const { return problem.batch * head_sets * blocks; }
 };
 
 /// Splits are made until a batch element has this many pieces...

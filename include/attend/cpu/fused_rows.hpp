@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <numeric>
@@ -9,6 +10,7 @@
 #include "fused_block.hpp"
 #include "fused_call.hpp"
 #include "fused_mask.hpp"
+#include "fused_row_end.hpp"
 
 /// @file
 /// Decoding in the fused path: a few rows against many keys. Computes the same partial results as
@@ -49,6 +51,11 @@ class FusedRows {
     allowed_.resize(rows * static_cast<std::size_t>(kRowTileKeys / 32));
   }
 
+  /// Sizes of the partial results: each row's output, maximum and sum.
+  static Extents<3> partial_extents(const Problem& problem, const FusedPlan& plan) {
+    return {plan.splits, problem.batch * plan.head_sets * plan.rows, problem.head_dim_v + 2};
+  }
+
   /// Writes the partial result of an item (its block is 0).
   void run(const FusedItem& item) {
     start(item);
@@ -64,6 +71,11 @@ class FusedRows {
       run_tile(item, keys, keys.begin < inside.begin || keys.end > inside.end);
     }
     write(item);
+  }
+
+  /// Merges the partial results of an item's rows, split by split, and writes the rows.
+  void merge(const FusedItem& item) {
+    for (std::int64_t row = 0; row < rows(); ++row) merge_row(item, row);
   }
 
  private:
@@ -123,13 +135,52 @@ class FusedRows {
     const std::int64_t depth = call_.problem.head_dim_v;
     for (int r = 0; r < rows(); ++r) {
       const auto n = static_cast<std::size_t>(r);
-      Real* const to = &call_.partial(
-          item.split, (item.b * call_.plan.head_sets + item.set) * call_.plan.rows + r, 0);
+      Real* const to = &call_.partial(item.split, first_row(item) + r, 0);
       std::copy_n(out_.data() + r * out_stride_, depth, to);
       to[depth] = max_[n];
       const auto shares = sum_.begin() + r * lanes();
       to[depth + 1] = std::accumulate(shares, shares + lanes(), Real{0});
     }
+  }
+
+  void merge_row(const FusedItem& item, std::int64_t row) {
+    const std::int64_t depth = call_.problem.head_dim_v;
+    const std::int64_t h = item.set * call_.plan.heads_per_block + row % call_.plan.heads_per_block;
+    const std::int64_t i = row / call_.plan.heads_per_block;
+    const std::int64_t at = first_row(item) + row;
+    // Maxima are in units of raw products; exponents are not.
+    const Real scale = call_.late_scale();
+    const auto weight = [&](Real max, Real top) {
+      return max == top ? Real{1} : std::exp((max - top) * scale);
+    };
+    Real top = -std::numeric_limits<Real>::infinity();
+    for (std::int64_t split = 0; split < call_.plan.splits; ++split)
+      top = std::max(top, call_.partial(split, at, depth));
+    Real sum = 0;
+    std::fill_n(out_.begin(), depth, Real{0});
+    for (std::int64_t split = 0; split < call_.plan.splits; ++split) {
+      const Real* const from = &call_.partial(split, at, 0);
+      // An empty split has sum 0 and weight 0.
+      const Real w = from[depth + 1] == 0 ? Real{0} : weight(from[depth], top);
+      sum += w * from[depth + 1];
+      for (std::int64_t c = 0; c < depth; ++c) out_[static_cast<std::size_t>(c)] += w * from[c];
+    }
+    const RowEnd<Real> end = row_end(call_, item.b, h, top, sum);
+    Real check = 0;
+    for (std::int64_t c = 0; c < depth; ++c) {
+      const Real value = out_[static_cast<std::size_t>(c)] * end.factor;
+      check += value * 0;
+      call_.tensors.out(item.b, h, i, c) = static_cast<T>(value);
+    }
+    if (call_.tensors.lse) call_.tensors.lse(item.b, h, i) = end.state.lse();
+    if (check != 0 || std::isinf(top * scale))
+      call_.hooks.exact_row(call_.problem, call_.hooks.variant, call_.tensors, {item.b, h, i, 0},
+                            mean_);
+  }
+
+  /// Of an item, among the partial results of a split.
+  std::int64_t first_row(const FusedItem& item) const {
+    return (item.b * call_.plan.head_sets + item.set) * call_.plan.rows;
   }
 
   const FusedCall<T>& call_;
@@ -140,6 +191,7 @@ class FusedRows {
   std::vector<KeyRange> visible_;
   std::vector<const bool*> mask_row_;
   std::vector<std::uint32_t> allowed_;
+  ValueMean<Real> mean_;
 };
 
 }  // namespace attend::cpu

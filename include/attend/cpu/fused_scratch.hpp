@@ -60,15 +60,16 @@ struct FusedScratch {
   /// Type of scores.
   using Real = RealOf<T>;
 
+  /// Elements of a row's running state: its output, maximum, sum, and whether it met a key.
+  static std::int64_t state_columns(const Problem& problem) { return problem.head_dim_v + 3; }
+
   /// Sizes of the pieces, in one place: `visit(pointer, count)` is called for each.
   template <class Visit>
   void for_each_piece(const Problem& problem, const FusedPlan& plan, Visit&& visit) {
     const std::int64_t rows = plan.block_rows;
     const std::int64_t width = plan.panel_rows;
     visit(queries, packed_depth(problem.head_dim) * rows);
-    visit(out, problem.head_dim_v * rows);
-    visit(max, rows);
-    visit(sum, rows);
+    visit(state, state_columns(problem) * rows);
     visit(scores, plan.key_tile * width);
     visit(probabilities, plan.key_tile * width);
     visit(keys, packed_bytes<T>(plan.key_tile, problem.head_dim));
@@ -84,7 +85,6 @@ struct FusedScratch {
     visit(head, rows);
     visit(query, rows);
     visit(visible, rows);
-    visit(met, rows);
     visit(query_row, rows);
     visit(out_row, rows);
     visit(bias_row, rows);
@@ -100,9 +100,7 @@ struct FusedScratch {
   }
 
   Real* queries;                ///< packed queries, panel after panel
-  Real* out;                    ///< O^T of each panel
-  Real* max;                    ///< of each row
-  Real* sum;                    ///< of each row
+  Real* state;                  ///< of each panel
   Real* scores;                 ///< of one tile
   Real* probabilities;          ///< of one tile, for engines that round them
   Real* top;                    ///< greatest scores of one tile, lanes of one panel
@@ -118,7 +116,6 @@ struct FusedScratch {
   std::int64_t* head;           ///< of each row
   std::int64_t* query;          ///< of each row
   KeyRange* visible;            ///< of each row, by position
-  std::uint32_t* met;           ///< of each row: 0 until a key was allowed
   const T** query_row;          ///< q of each row
   T** out_row;                  ///< output of each row
   const Real** bias_row;        ///< bias of key 0, of each row

@@ -55,7 +55,7 @@ struct ProductOptions {
   const Real* factor = nullptr;     ///< of each column, if they are rescaled
   Real* top = nullptr;              ///< takes in each column's greatest element of A B, NaN passed
                                     ///< over; null: not wanted
-  Requests<Real>* ahead = nullptr;  ///< asked for meanwhile; null: nothing
+  Requests* ahead = nullptr;  ///< asked for meanwhile; null: nothing
 };
 
 /// The running state of a panel of queries; every array has one column per lane.
@@ -68,6 +68,7 @@ struct Panel {
   Real* sum;             ///< lanes
   std::int64_t depth;    ///< head_dim
   std::int64_t depth_v;  ///< head_dim_v
+  Real* met = nullptr;   ///< lanes: 0 until a key was allowed, then 1
 };
 
 /// Changes of a tile's scores that are more than a scale: `softcap tanh(scale s / softcap) + bias -
@@ -103,7 +104,7 @@ struct Tile {
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
   const ScoreChange<Real>* change = nullptr;  ///< null: none
   const LaneDropout* dropout = nullptr;       ///< null: none
-  Requests<Real>* ahead = nullptr;            ///< of the next tile; null: nothing
+  Requests* ahead = nullptr;            ///< of the next tile; null: nothing
   bool first = false;                         ///< the panel's output so far is not read
 };
 
@@ -172,6 +173,8 @@ struct Kernels {
   void (*scores)(const Tile<Real>& tile, const Panel<Real>& panel);
   /// Excludes what is not allowed, takes the scores into the panel's maximum, sum and output.
   void (*accumulate)(const Tile<Real>& tile, const Panel<Real>& panel);
+  /// Takes a panel's state over other keys into its state.
+  void (*merge)(const Panel<Real>& from, Real exponent_scale, const Panel<Real>& into);
   /// Writes `out` times `factor` (lanes) to the rows; `check` (lanes) becomes 0 where all written
   /// values are finite and NaN elsewhere.
   void (*store)(const Panel<Real>& panel, const Real* factor, const Rows<T>& rows, Real* check);

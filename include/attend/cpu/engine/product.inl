@@ -41,9 +41,9 @@ template <class L, int kRows, int kVectors>
 ATTEND_INLINE void product_rows(const Operand& a, const char* b, std::int64_t steps,
                                 typename L::Real* c,
                                 const ProductOptions<typename L::Real>& options) {
+  if (options.ahead != nullptr) options.ahead->ask(kRows);
   typename L::Vector sum[kRows][kVectors];
   product_block<L, kRows, kVectors>(a, b, steps, sum);
-  if (options.ahead != nullptr) options.ahead->ask(kRows);
   if (options.top != nullptr) {  // on other pipes than the products of the next rows
     ATTEND_UNROLL for (int n = 0; n < kVectors; ++n) {
       typename L::Vector most = L::load(options.top + n * L::kLanes);

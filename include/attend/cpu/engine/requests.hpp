@@ -1,67 +1,123 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <initializer_list>
 
 /// @file
 /// Memory that is asked for before it is needed.
 
 namespace attend::cpu {
 
-/// Columns `begin` to `end` of some rows, asked for line by line, row after row.
-template <class T>
-class RowRequests {
+/// Rows of memory that are wanted, columns side by side.
+class WantedRows {
  public:
-  /// No rows.
-  RowRequests() = default;
+  /// None.
+  WantedRows() = default;
 
-  /// `count` rows whose column 0 the pointers at `row` point to; columns lie side by side.
-  RowRequests(const T* const* row, int count, std::int64_t begin, std::int64_t end)
-      : row_(row), count_(count), begin_(begin), end_(end), column_(begin) {}
+  /// Columns `begin` to `end` of `count` rows whose column 0 the pointers at `row` point to.
+  template <class T>
+  WantedRows(const T* const* row, std::int64_t count, std::int64_t begin, std::int64_t end)
+      : WantedRows(count, (end - begin) * sizeof_of<T>()) {
+    pointers_ = reinterpret_cast<const char*>(row);
+    step_ = begin * sizeof_of<T>();
+  }
 
-  /// Lines of memory in all.
-  std::int64_t lines() const { return count_ * ((end_ - begin_ + kLine - 1) / kLine); }
+  /// `columns` columns of `count` rows, the first of which begins at `row` and the others `stride`
+  /// elements apart.
+  template <class T>
+  WantedRows(const T* row, std::int64_t stride, std::int64_t count, std::int64_t columns)
+      : WantedRows(count, columns * sizeof_of<T>()) {
+    first_ = reinterpret_cast<const char*>(row);
+    step_ = stride * sizeof_of<T>();
+  }
 
-  /// Asks for the next line; false if all have been asked for.
-  bool ask() {
-    if (next_ == count_) return false;
-    __builtin_prefetch(row_[next_] + column_);
-    column_ += kLine;
-    if (column_ >= end_) column_ = begin_, ++next_;
-    return true;
+  /// Rows.
+  std::int64_t count() const { return count_; }
+  /// Bytes of each.
+  std::int64_t bytes() const { return bytes_; }
+  /// Where row n begins.
+  const char* row(std::int64_t n) const {
+    if (pointers_ == nullptr) return first_ + n * step_;
+    const char* pointer;  // whatever it points to
+    std::memcpy(&pointer, pointers_ + n * sizeof_of<const char*>(), sizeof pointer);
+    return pointer + step_;
   }
 
  private:
-  static constexpr std::int64_t kLine = 64 / sizeof(T);
+  template <class T>
+  static constexpr std::int64_t sizeof_of() {
+    return static_cast<std::int64_t>(sizeof(T));
+  }
+  WantedRows(std::int64_t count, std::int64_t bytes)
+      : count_(bytes > 0 ? count : 0), bytes_(bytes) {}
 
-  const T* const* row_ = nullptr;
-  int count_ = 0;
-  std::int64_t begin_ = 0;
-  std::int64_t end_ = 0;
-  int next_ = 0;
-  std::int64_t column_ = 0;
+  std::int64_t count_ = 0;
+  std::int64_t bytes_ = 0;
+  const char* first_ = nullptr;      // where rows are evenly spaced
+  const char* pointers_ = nullptr;   // where they are not
+  std::int64_t step_ = 0;  // between rows, or from what a pointer points to
 };
 
-/// What the next panel or tile reads of mask and bias, asked for evenly while the products of this
-/// one run: a burst of requests would wait for each other, and the products for them.
-template <class Real>
+/// What the next panel or tile reads, asked for evenly while the products of this one run: a burst
+/// of requests would wait for each other, and the products for them. As many lines after each
+/// register block, as a number that varies would be a branch that is guessed wrong each time.
 class Requests {
  public:
+  /// Nothing.
+  Requests() = default;
+
   /// To be asked for, in this order, while products of so many rows (at least 1) are computed.
-  Requests(const RowRequests<bool>& mask, const RowRequests<Real>& bias, std::int64_t rows)
-      : mask_(mask), bias_(bias), lines_(mask.lines() + bias.lines()), rows_(rows) {}
+  Requests(std::initializer_list<WantedRows> wanted, std::int64_t rows) {
+    std::int64_t lines = 0;
+    for (const WantedRows& piece : wanted) {
+      if (piece.count() == 0) continue;
+      wanted_[pieces_++] = piece;
+      lines += piece.count() * ((piece.bytes() + kLine - 1) / kLine);
+    }
+    lines_per_row_ = (lines + rows - 1) / rows;
+  }
+
+  /// Whether there is anything to ask for.
+  explicit operator bool() const { return lines_per_row_ > 0; }
 
   /// `rows` rows of a product have been computed.
   void ask(int rows) {
-    for (due_ += lines_ * rows; due_ >= rows_; due_ -= rows_)
-      if (!mask_.ask()) bias_.ask();
+    for (std::int64_t n = lines_per_row_ * rows; n > 0; --n) {
+      const char* const line = next();
+      if (line == nullptr) return;
+      __builtin_prefetch(line);
+    }
+  }
+
+  /// The next line; null if all have been asked for.
+  const char* next() {
+    if (next_ >= end_ && !begin_row()) return nullptr;
+    const char* const line = next_;
+    next_ += kLine;
+    return line;
   }
 
  private:
-  RowRequests<bool> mask_;
-  RowRequests<Real> bias_;
-  std::int64_t lines_;
-  std::int64_t rows_;
-  std::int64_t due_ = 0;  // lines that may be asked for, times `rows_`
+  static constexpr std::int64_t kLine = 64;
+  static constexpr int kMostPieces = 4;
+
+  bool begin_row() {
+    if (piece_ == pieces_) return false;
+    const WantedRows& piece = wanted_[piece_];
+    next_ = piece.row(row_);
+    end_ = next_ + piece.bytes();
+    if (++row_ == piece.count()) row_ = 0, ++piece_;
+    return true;
+  }
+
+  WantedRows wanted_[kMostPieces];
+  int pieces_ = 0;
+  int piece_ = 0;  // whose rows from `row_` on have not been begun
+  std::int64_t row_ = 0;
+  const char* next_ = nullptr;
+  const char* end_ = nullptr;  // of the row
+  std::int64_t lines_per_row_ = 0;
 };
 
 }  // namespace attend::cpu

@@ -24,6 +24,33 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
              {tile.first ? Old::dropped : Old::rescaled, rescale, nullptr, tile.ahead});
 }
 
+/// The softmax of the keys of both (Milakov, Gimelshein, "Online normalizer calculation for
+/// softmax", 2018, section 3.1).
+template <class L>
+void merge(const Panel<typename L::Real>& from, typename L::Real exponent_scale,
+           const Panel<typename L::Real>& into) {
+  using Vector = typename L::Vector;
+  constexpr int kLanes = L::kLanes;
+  const int width = into.vectors * kLanes;
+  const Vector scale = L::set1(exponent_scale);
+  for (int lane = 0; lane < width; lane += kLanes) {
+    const Vector max = L::load(into.max + lane), other_max = L::load(from.max + lane);
+    const Vector top = L::max(max, other_max);
+    const Vector base = L::select(L::equal(top, lowest<L>()), L::zero(), top);
+    const Vector weight = exp2<L>(L::multiply(L::subtract(max, base), scale));
+    const Vector other = exp2<L>(L::multiply(L::subtract(other_max, base), scale));
+    const auto weighted_sum = [&](typename L::Real* to, const typename L::Real* from_lane) {
+      L::store(to, L::add(L::multiply(L::load(to), weight),
+                          L::multiply(L::load(from_lane), other)));
+    };
+    for (std::int64_t n = lane; n < into.depth_v * width; n += width)
+      weighted_sum(into.out + n, from.out + n);
+    weighted_sum(into.sum + lane, from.sum + lane);
+    L::store(into.max + lane, top);
+    L::store(into.met + lane, L::max(L::load(into.met + lane), L::load(from.met + lane)));
+  }
+}
+
 /// The first `count` lanes to elements `stride` apart.
 template <class L, class T>
 void store_part(T* to, std::int64_t stride, int count, typename L::Vector v) {
