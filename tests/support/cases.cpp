@@ -282,6 +282,27 @@ std::vector<Case> cases() {
                     .head_dim = d,
                     .head_dim_v = 270,
                     .causal = Causal::bottom_right});
+  // More keys than one split has, for more rows than decoding has.
+  list.push_back({.name = "splits",
+                  .heads = 4,
+                  .len_q = 11,
+                  .len_k = 2100,
+                  .head_dim_v = 24,
+                  .mask = Mask::random_per_query,
+                  .lengths = Lengths::with_zero});
+  list.push_back({.name = "splits_uniform",
+                  .batch = 1,
+                  .len_q = 20,
+                  .len_k = 1100,
+                  .mask = Mask::random_per_query,
+                  .sink = Sink::some_infinite,
+                  .empty_row = EmptyRow::uniform});
+  list.push_back({.name = "splits_infinite_key",
+                  .batch = 1,
+                  .len_q = 18,
+                  .len_k = 1300,
+                  .causal = Causal::bottom_right,
+                  .infinite = Infinite::key});
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

@@ -110,9 +110,6 @@ class FusedBlock {
     started_ = 0;
     for (int p = 0; p < panels_; ++p) {
       const Panel<Real> panel = panel_at(p);
-      kernels_.pack_queries({s_.query_row + p * plan_.panel_rows, call_.tensors.q.stride(3),
-                             rows_of(p), problem_.head_dim},
-                            call_.query_factor(), panel);
       std::fill_n(panel.max, plan_.panel_rows, kLowest);
       std::fill_n(panel.sum, plan_.panel_rows, Real{0});
       std::fill_n(panel.met, plan_.panel_rows, Real{0});
@@ -215,7 +212,12 @@ class FusedBlock {
   void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,
                  const Operand& v) {
     const Panel<Real> panel = panel_at(p);
+    if (!has_started(p))
+      kernels_.pack_queries({s_.query_row + p * plan_.panel_rows, call_.tensors.q.stride(3),
+                             rows_of(p), problem_.head_dim},
+                            call_.query_factor(), panel);
     Tile<Real> tile;
+    tile.first = !has_started(p);
     tile.keys = place.keys;
     tile.k = k;
     tile.v = v;
@@ -245,31 +247,37 @@ class FusedBlock {
                         {.scores = s_.scores,
                          .scale = tile.change == nullptr ? variant_.scale : 1,
                          .allowed = tile.allowed});
-    tile.first = !has_started(p);
     started_ |= std::uint64_t{1} << p;
     kernels_.accumulate(tile, panel);
   }
 
-  /// What the panel after p reads of mask and bias, in this tile of keys or in the next one, and
-  /// this panel's share of the next tile.
+  /// What is read or written soon: by the next panel, in this tile of keys or in the next one; this
+  /// panel's share of the next tile; and this panel's outputs, where they are written then.
   Requests requests_after(int p, const TilePlace& place) const {
-    const int panel = p + 1 < panels_ ? p + 1 : 0;
-    const KeyRange next = {tile_.end, std::min(tile_.end + plan_.key_tile, keys_end_)};
-    const KeyRange of_panel = panel > 0 ? tile_ : next;
-    const auto lanes = [&]<class M>(const View<const M, 4>& view, const M* const* row) {
-      if (!view || view.stride(3) != 1 || of_panel.empty()) return WantedRows();
+    const int next = p + 1 < panels_ ? p + 1 : 0;
+    const KeyRange next_tile = {tile_.end, std::min(tile_.end + plan_.key_tile, keys_end_)};
+    const KeyRange keys = next > 0 ? tile_ : next_tile;
+    const KeyRange depth = {0, next > 0 && !has_started(next) ? problem_.head_dim : 0};
+    const bool ends = next_tile.empty() && !call_.partial;
+    const KeyRange depth_v = {0, ends ? problem_.head_dim_v : 0};
+    const auto lanes = [&]<class M>(const View<M, 4>& view, M* const* row, int panel,
+                                    const KeyRange& columns) {
+      if (!view || view.stride(3) != 1 || columns.empty()) return WantedRows();
       return WantedRows(row + panel * plan_.panel_rows, view.stride(2) == 0 ? 1 : rows_of(panel),
-                        of_panel.begin, of_panel.end);
+                        columns.begin, columns.end);
     };
     const auto share = [&](const View<const T, 4>& view) {
-      if (view.stride(3) != 1 || next.empty()) return WantedRows();
-      const std::int64_t first = next.begin + next.size() * p / panels_;
-      const std::int64_t last = next.begin + next.size() * (p + 1) / panels_;
+      if (view.stride(3) != 1 || next_tile.empty()) return WantedRows();
+      const std::int64_t first = next_tile.begin + next_tile.size() * p / panels_;
+      const std::int64_t last = next_tile.begin + next_tile.size() * (p + 1) / panels_;
       return WantedRows(view.address(b_, head_kv_, first), view.stride(2), last - first,
                         view.extent(3));
     };
-    return {{lanes(variant_.mask, s_.mask_row), lanes(variant_.bias, s_.bias_row),
-             share(call_.tensors.k), share(call_.tensors.v)},
+    const ForwardTensors<T>& t = call_.tensors;
+    return {{lanes(variant_.mask, s_.mask_row, next, keys),
+             lanes(variant_.bias, s_.bias_row, next, keys),
+             lanes(t.q, s_.query_row, next, depth), share(t.k), share(t.v),
+             lanes(t.out, s_.out_row, p, depth_v)},
             place.keys + problem_.head_dim_v};
   }
 

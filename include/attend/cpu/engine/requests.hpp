@@ -54,8 +54,8 @@ class WantedRows {
 
   std::int64_t count_ = 0;
   std::int64_t bytes_ = 0;
-  const char* first_ = nullptr;      // where rows are evenly spaced
-  const char* pointers_ = nullptr;   // where they are not
+  const char* first_ = nullptr;     // where rows are evenly spaced
+  const char* pointers_ = nullptr;  // where they are not
   std::int64_t step_ = 0;  // between rows, or from what a pointer points to
 };
 
@@ -81,26 +81,28 @@ class Requests {
   /// Whether there is anything to ask for.
   explicit operator bool() const { return lines_per_row_ > 0; }
 
-  /// `rows` rows of a product have been computed.
+  /// As many rows of a product are about to be computed: asks for their share.
   void ask(int rows) {
-    for (std::int64_t n = lines_per_row_ * rows; n > 0; --n) {
-      const char* const line = next();
-      if (line == nullptr) return;
-      __builtin_prefetch(line);
-    }
+    for_each_line(rows, [](const char* line) { __builtin_prefetch(line); });
   }
 
-  /// The next line; null if all have been asked for.
-  const char* next() {
-    if (next_ >= end_ && !begin_row()) return nullptr;
-    const char* const line = next_;
-    next_ += kLine;
-    return line;
+  /// Calls `visit(line)` for the share of `rows` rows.
+  template <class Visit>
+  void for_each_line(int rows, const Visit& visit) {
+    const char* line = next_;
+    for (std::int64_t n = lines_per_row_ * rows; n > 0; --n, line += kLine) {
+      if (line >= end_) {
+        if (!begin_row()) break;
+        line = next_;
+      }
+      visit(line);
+    }
+    next_ = line;
   }
 
  private:
   static constexpr std::int64_t kLine = 64;
-  static constexpr int kMostPieces = 4;
+  static constexpr int kMostPieces = 6;
 
   bool begin_row() {
     if (piece_ == pieces_) return false;
