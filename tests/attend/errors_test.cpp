@@ -114,6 +114,22 @@ TEST_F(Errors, NegativeExtents) {
       {"q has extents (2, 8, -5, 4)"});
 }
 
+TEST_F(Errors, MoreElementsThanCanBeCounted) {
+  constexpr std::int64_t kMany = std::int64_t{1} << 40;
+  expect_shape(
+      [&](Arguments& a) {
+        a.k = {k.data(), {2, kMany, kMany, 4}, {0, 0, 0, 1}};
+      },
+      {"k has extents (2, 1099511627776, 1099511627776, 4)", "fewer than 2^63"});
+  expect_shape(
+      [&](Arguments& a) {
+        a.q = {q.data(), {1, 1, kMany, 1}, {0, 0, 0, 1}};
+        a.k = {k.data(), {1, 1, 1, 1}};
+        a.v = {v.data(), {1, 1, 1, kMany}, {0, 0, 0, 0}};
+      },
+      {"the output of q and v has extents (1, 1, 1099511627776, 1099511627776)"});
+}
+
 TEST_F(Errors, NullPointers) {
   expect_value([&](Arguments& a) { a.q = {nullptr, {2, 8, 5, 4}}; }, {"q is a null pointer"});
   expect_value([&](Arguments& a) { a.k = {nullptr, {2, 2, 7, 4}}; }, {"k is a null pointer"});

@@ -41,6 +41,28 @@ using Places =
                      OnHost<Eigen::bfloat16, Path::math>, OnHost<Eigen::bfloat16, Path::fused>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Host, Hostile, Places);
 
+// Sums of values that are not yet divided by the sum of weights are beyond the range of floats.
+template <class Place>
+class GreatValues : public ::testing::Test {};
+TYPED_TEST_SUITE(GreatValues, Places);
+
+TYPED_TEST(GreatValues, HaveAMeanWhateverTheirSum) {
+  using T = typename TypeParam::T;
+  for (const int queries : {1, 9, 70}) {
+    SCOPED_TRACE(std::to_string(queries) + " queries");
+    attend::Tensor<T, 4> q(1, 1, queries, 4), k(1, 1, 50, 4), v(1, 1, 50, 2);
+    q.setZero(), k.setRandom(), v.setConstant(T(1e38f));
+    const Answer<T> r = TypeParam::forward(q, k, v, {});
+    for (Eigen::Index n = 0; n < r.out.size(); ++n)
+      EXPECT_NEAR(static_cast<double>(r.out.data()[n]) / 1e38, 1, 1e-2);
+    // A value that is not finite stays in its column all the same.
+    v(0, 0, 7, 1) = T(kInfinity);
+    const Answer<T> beside = TypeParam::forward(q, k, v, {});
+    for (int i = 0; i < queries; ++i)
+      EXPECT_EQ(static_cast<float>(beside.out(0, 0, i, 1)), kInfinity);
+  }
+}
+
 // float16 holds 65504; scores are not stored in it.
 TEST(HostileHalf, ScoresBeyondTheRangeOfHalf) {
   using RowHalf = Eigen::Tensor<Eigen::half, 4, Eigen::RowMajor>;

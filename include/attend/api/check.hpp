@@ -29,6 +29,17 @@ std::string text(const std::array<std::int64_t, Rank>& extents, int rank = stati
   return "(" + list + ")";
 }
 
+/// Extents whose product, those of 0 left out, is a count of elements.
+/// @throws shape_error if it is not; `what` says whose they are
+template <std::size_t Rank>
+void check_count(const std::array<std::int64_t, Rank>& extents, const std::string& what) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : extents)
+    if (extent > 0 && __builtin_mul_overflow(count, extent, &count))
+      throw shape_error(what + " has extents " + text(extents) +
+                        "; expected fewer than 2^63 elements");
+}
+
 /// Extents are not negative, and a tensor with elements has memory, aligned to its element type.
 template <class T, int Rank>
 void check_tensor(const View<T, Rank>& view, const std::string& name) {
@@ -38,6 +49,7 @@ void check_tensor(const View<T, Rank>& view, const std::string& name) {
       throw shape_error(name + " has extents " + text(view.extents()) + "; expected none below 0");
     empty = empty || view.extent(axis) == 0;
   }
+  check_count(view.extents(), name);
   if (empty) return;
   if (view.data() == nullptr)
     throw value_error(name + " is a null pointer; expected " + text(view.extents()) + " elements");
@@ -85,6 +97,7 @@ Problem checked_problem(const View<const T, 4>& q, const View<const T, 4>& k,
   if (heads_kv == 0 ? heads != 0 : heads % heads_kv != 0)
     throw shape_error("k has " + count(heads_kv, "head") + "; the " + count(heads, "query head") +
                       " must be a multiple of them");
+  check_count(Extents<4>{q.extent(0), heads, q.extent(2), v.extent(3)}, "the output of q and v");
   return {.batch = q.extent(0),
           .heads = heads,
           .heads_kv = heads_kv,

@@ -10,10 +10,11 @@
 
 /// @file
 /// One output row by the definition, in scalar code: what the paths fall back to for rows that
-/// matrix products cannot get right. A product weighs an excluded key by 0, and 0 * NaN is NaN; so
-/// a path multiplies first, and computes a row anew here if it came out non-finite, or if its
-/// greatest logit is infinite (is the row empty, or are the logits -inf?) and it is not known that
-/// no key was allowed.
+/// matrix products cannot get right. A product weighs an excluded key by 0, and 0 * NaN is NaN; and
+/// where probabilities are divided by their sum at the end, a sum of great values is infinite. So a
+/// path multiplies first, and computes a row anew here if it came out non-finite, or if its greatest
+/// logit is infinite (is the row empty, or are the logits -inf?) and it is not known that no key
+/// was allowed.
 
 namespace attend::cpu {
 
@@ -102,6 +103,27 @@ struct ValueMean {
   std::int64_t b = -1;        ///< batch element
   std::int64_t h_kv = -1;     ///< head of the values
   std::vector<Real> columns;  ///< head_dim_v
+};
+
+/// Whether the values of a head are all finite, kept from one row to the next.
+struct FiniteValues {
+  std::int64_t b = -1;     ///< batch element
+  std::int64_t h_kv = -1;  ///< head of the values
+  bool finite = false;     ///< all of them
+
+  /// Of head (b, h_kv).
+  template <class T>
+  bool of(const View<const T, 4>& v, std::int64_t of_b, std::int64_t of_h_kv) {
+    if (b == of_b && h_kv == of_h_kv) return finite;
+    *this = {of_b, of_h_kv, true};
+    for (std::int64_t j = 0; j < v.extent(2); ++j) {
+      RealOf<T> check = 0;
+      for (std::int64_t c = 0; c < v.extent(3); ++c)
+        check += static_cast<RealOf<T>>(v(b, h_kv, j, c)) * 0;
+      if (check != 0) return finite = false;  // NaN
+    }
+    return finite;
+  }
 };
 
 /// Computes output row (row.b, row.h, row.i) and its log-sum-exp; row.j is not looked at.

@@ -331,10 +331,16 @@ class FusedBlock {
     for (int r = 0; r < rows_of(p); ++r) {
       const bool finite = s_.check[r] == 0;
       if (gives_zero && finite && panel.met[r] == 0) continue;  // as was written
-      if (std::isinf(panel.max[r] * call_.late_scale()) || (excluded_ && !finite))
+      if (std::isinf(panel.max[r] * call_.late_scale()) ||
+          (!finite && (excluded_ || overflows(panel.sum[r]))))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
                               {b_, s_.head[row + r], s_.query[row + r], 0}, mean_);
     }
+  }
+
+  /// Whether a row of this sum is not finite though all of its probabilities and values are.
+  bool overflows(Real sum) {
+    return std::isfinite(sum) && finite_values_.of(call_.tensors.v, b_, head_kv_);
   }
 
   const FusedCall<T>& call_;
@@ -357,6 +363,7 @@ class FusedBlock {
   std::uint64_t started_ = 0;  // bits of panels
   KeyBand band_{0, 0, {}};
   ValueMean<Real> mean_;
+  FiniteValues finite_values_;
 };
 
 }  // namespace attend::cpu
