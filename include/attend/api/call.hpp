@@ -118,7 +118,8 @@ struct Call {
   /// Element type of bias, slopes and sinks.
   using Real = RealOf<T>;
 
-  std::optional<double> scale = {};  ///< factor of the dot products, any finite value; 1/sqrt(d)
+  std::optional<double> scale = {};  ///< factor of the dot products, any finite value (one beyond
+                                     ///< the scores' type is its greatest); 1/sqrt(d)
   double softcap = 0;                ///< c > 0: the score s becomes `c * tanh(s / c)`; 0: none
   Argument<Real, 4> bias = {};       ///< added to the score, (b|1 h|1 i|1 j|1); -inf excludes
   Argument<Real, 1, 2> alibi = {};   ///< slopes of ALiBi (Press et al., 2022), (h) or (b|1 h|1)
@@ -126,7 +127,8 @@ struct Call {
   Causal causal = {};                ///< which later keys are hidden
   Window window = {};                ///< how many keys on either side of the position are seen
   BatchIntegers key_lengths = {};    ///< (b), keys that exist: 0 to len_k
-  Argument<Real, 1, 2> sink = {};    ///< a logit in the denominator only, (h) or (b|1 h|1)
+  Argument<Real, 1, 2> sink = {};    ///< a logit in the denominator only, (h) or (b|1 h|1);
+                                     ///< -infinity: none, whose gradient is 0
   std::optional<Rng> rng =
       {};  ///< dropout's generator; not given: the object's own, which advances
   std::optional<Path> path = {};  ///< forces a path; not given: the rule

@@ -14,7 +14,7 @@
 
 namespace attend {
 
-/// What a row without any allowed key gives.
+/// What a row without any allowed key, and without a sink, gives. Its log-sum-exp is -infinity.
 enum class EmptyRow {
   zero,     ///< output 0
   uniform,  ///< the mean of v over all keys (below the key length), as the original's math path
