@@ -12,9 +12,9 @@
 /// One output row by the definition, in scalar code: what the paths fall back to for rows that
 /// matrix products cannot get right. A product weighs an excluded key by 0, and 0 * NaN is NaN; and
 /// where probabilities are divided by their sum at the end, a sum of great values is infinite. So a
-/// path multiplies first, and computes a row anew here if it came out non-finite, or if its greatest
-/// logit is infinite (is the row empty, or are the logits -inf?) and it is not known that no key
-/// was allowed.
+/// path multiplies first, and computes a row anew here if it came out non-finite, or if its
+/// greatest logit is infinite (is the row empty, or are the logits -inf?) and it is not known that
+/// no key was allowed.
 
 namespace attend::cpu {
 

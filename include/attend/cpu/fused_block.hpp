@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "../core/forward_tensors.hpp"
 #include "../core/variant.hpp"
@@ -32,6 +33,8 @@ class FusedBlock {
         variant_(call.variant),
         kernels_(call.kernels),
         plan_(call.plan),
+        asks_for_keys_(bytes(problem_.len_k) >= kCachedKeys),
+        asks_for_rows_(bytes(problem_.batch * problem_.heads * problem_.len_q) >= kCachedRows),
         s_(call.problem, call.plan) {}
 
   /// Sizes of the partial results: the states of all panels.
@@ -76,6 +79,15 @@ class FusedBlock {
 
  private:
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
+  // What is less is in a cache from before, or comes soon enough by itself: K and V of a head; Q
+  // and the output. (Asking costs 1 to 2% where heads are short.)
+  static constexpr std::int64_t kCachedKeys = 256 << 10;
+  static constexpr std::int64_t kCachedRows = 16 << 20;
+
+  // Of so many rows of K and V, or of Q and the output.
+  std::int64_t bytes(std::int64_t rows) const {
+    return rows * (problem_.head_dim + problem_.head_dim_v) * static_cast<std::int64_t>(sizeof(T));
+  }
 
   void set_rows(const FusedItem& item) {
     b_ = item.b;
@@ -123,9 +135,8 @@ class FusedBlock {
   /// A panel, and its state over the keys of a split.
   Panel<Real> panel_at(int p, std::int64_t split) const {
     const std::int64_t row = std::int64_t{p} * plan_.panel_rows;
-    Real* const out = call_.partial
-                          ? &call_.partial(split, first_state_ + row, 0)
-                          : s_.state + row * FusedScratch<T>::state_columns(problem_);
+    Real* const out = call_.partial ? &call_.partial(split, first_state_ + row, 0)
+                                    : s_.state + row * FusedScratch<T>::state_columns(problem_);
     Real* const max = out + plan_.panel_rows * problem_.head_dim_v;
     Real* const sum = max + plan_.panel_rows;
     return {plan_.panel_vectors,
@@ -226,8 +237,11 @@ class FusedBlock {
     tile.exponent_scale = call_.exponent_scale();
     tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
 
-    Requests ahead = requests_after(p, place);
-    if (ahead) tile.ahead = &ahead;
+    std::optional<Requests> ahead;
+    if (asks_for_keys_ || asks_for_rows_ || variant_.mask || variant_.bias) {
+      ahead = requests_of(p, place);
+      if (*ahead) tile.ahead = &*ahead;
+    }
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(band_, place, s_.distance);
     if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
@@ -251,34 +265,34 @@ class FusedBlock {
     kernels_.accumulate(tile, panel);
   }
 
-  /// What is read or written soon: by the next panel, in this tile of keys or in the next one; this
-  /// panel's share of the next tile; and this panel's outputs, where they are written then.
-  Requests requests_after(int p, const TilePlace& place) const {
+  /// What is asked for while a panel's products run: its bias; the mask of the next panel, of this
+  /// tile of keys or of the next one; its share of the next tile; the next panel's queries, and its
+  /// own outputs, where these are packed and written soon.
+  Requests requests_of(int p, const TilePlace& place) const {
     const int next = p + 1 < panels_ ? p + 1 : 0;
     const KeyRange next_tile = {tile_.end, std::min(tile_.end + plan_.key_tile, keys_end_)};
-    const KeyRange keys = next > 0 ? tile_ : next_tile;
-    const KeyRange depth = {0, next > 0 && !has_started(next) ? problem_.head_dim : 0};
-    const bool ends = next_tile.empty() && !call_.partial;
-    const KeyRange depth_v = {0, ends ? problem_.head_dim_v : 0};
+    const bool packs_next = asks_for_rows_ && next > 0 && !has_started(next);
+    const bool ends = asks_for_rows_ && next_tile.empty() && !call_.partial;
     const auto lanes = [&]<class M>(const View<M, 4>& view, M* const* row, int panel,
                                     const KeyRange& columns) {
-      if (!view || view.stride(3) != 1 || columns.empty()) return WantedRows();
+      if (!view || view.stride(3) != 1) return WantedRows();
       return WantedRows(row + panel * plan_.panel_rows, view.stride(2) == 0 ? 1 : rows_of(panel),
                         columns.begin, columns.end);
     };
     const auto share = [&](const View<const T, 4>& view) {
-      if (view.stride(3) != 1 || next_tile.empty()) return WantedRows();
+      if (!asks_for_keys_ || view.stride(3) != 1 || next_tile.empty()) return WantedRows();
       const std::int64_t first = next_tile.begin + next_tile.size() * p / panels_;
       const std::int64_t last = next_tile.begin + next_tile.size() * (p + 1) / panels_;
       return WantedRows(view.address(b_, head_kv_, first), view.stride(2), last - first,
                         view.extent(3));
     };
     const ForwardTensors<T>& t = call_.tensors;
-    return {{lanes(variant_.mask, s_.mask_row, next, keys),
-             lanes(variant_.bias, s_.bias_row, next, keys),
-             lanes(t.q, s_.query_row, next, depth), share(t.k), share(t.v),
-             lanes(t.out, s_.out_row, p, depth_v)},
-            place.keys + problem_.head_dim_v};
+    const KeyRange keys = {place.first_key, place.first_key + place.keys};
+    return {{lanes(variant_.bias, s_.bias_row, p, keys),
+             lanes(variant_.mask, s_.mask_row, next, next > 0 ? tile_ : next_tile),
+             lanes(t.q, s_.query_row, next, {0, packs_next ? problem_.head_dim : 0}), share(t.k),
+             share(t.v), lanes(t.out, s_.out_row, p, {0, ends ? problem_.head_dim_v : 0})},
+            place.keys};
   }
 
   /// Whether the output of a panel has been written.
@@ -348,6 +362,8 @@ class FusedBlock {
   const Variant<Real>& variant_;
   const Kernels<T>& kernels_;
   const FusedPlan& plan_;
+  const bool asks_for_keys_;
+  const bool asks_for_rows_;
   FusedScratch<T> s_;
 
   std::int64_t b_ = 0;

@@ -50,8 +50,7 @@ void run_items(FusedCall<T> call, bool has_partial, const Workers& workers) {
     });
   };
   for_each_item(plan.splits, [](Block& block, const FusedItem& item) { block.run(item); });
-  if (has_partial)
-    for_each_item(1, [](Block& block, const FusedItem& item) { block.merge(item); });
+  if (has_partial) for_each_item(1, [](Block& block, const FusedItem& item) { block.merge(item); });
 }
 
 /// The fused path without the user's functions' types: compiled once per element type.

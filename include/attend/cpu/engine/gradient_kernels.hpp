@@ -72,7 +72,7 @@ struct GradientTile {
   Real late_scale = 1;                        ///< logits are scores times this
   const LaneDropout* dropout = nullptr;       ///< null: none
   Real keep_scale = 1;                        ///< of the probabilities that dropout keeps
-  Requests* ahead = nullptr;            ///< of the next panel; null: nothing
+  Requests* ahead = nullptr;                  ///< of the next panel; null: nothing
   Real* dk = nullptr;                         ///< column blocks, added to
   Real* dv = nullptr;                         ///< column blocks, added to
   std::int64_t rows = 0;                      ///< rows of dk and dv

@@ -51,11 +51,11 @@ struct Rows {
 /// What a product does beside multiplying.
 template <class Real>
 struct ProductOptions {
-  Old old = Old::dropped;           ///< what becomes of the old values
-  const Real* factor = nullptr;     ///< of each column, if they are rescaled
-  Real* top = nullptr;              ///< takes in each column's greatest element of A B, NaN passed
-                                    ///< over; null: not wanted
-  Requests* ahead = nullptr;  ///< asked for meanwhile; null: nothing
+  Old old = Old::dropped;        ///< what becomes of the old values
+  const Real* factor = nullptr;  ///< of each column, if they are rescaled
+  Real* top = nullptr;           ///< takes in each column's greatest element of A B, NaN passed
+                                 ///< over; null: not wanted
+  Requests* ahead = nullptr;     ///< asked for meanwhile; null: nothing
 };
 
 /// The running state of a panel of queries; every array has one column per lane.
@@ -104,7 +104,7 @@ struct Tile {
   const std::uint32_t* allowed = nullptr;     ///< (keys / 32) x lanes words of bits; null: all
   const ScoreChange<Real>* change = nullptr;  ///< null: none
   const LaneDropout* dropout = nullptr;       ///< null: none
-  Requests* ahead = nullptr;            ///< of the next tile; null: nothing
+  Requests* ahead = nullptr;                  ///< asked for meanwhile; null: nothing
   bool first = false;                         ///< the panel's output so far is not read
 };
 

@@ -56,7 +56,7 @@ class WantedRows {
   std::int64_t bytes_ = 0;
   const char* first_ = nullptr;     // where rows are evenly spaced
   const char* pointers_ = nullptr;  // where they are not
-  std::int64_t step_ = 0;  // between rows, or from what a pointer points to
+  std::int64_t step_ = 0;           // between rows, or from what a pointer points to
 };
 
 /// What the next panel or tile reads, asked for evenly while the products of this one run: a burst

@@ -21,7 +21,7 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,
              panel.out, panel.vectors,
-             {tile.first ? Old::dropped : Old::rescaled, rescale, nullptr, tile.ahead});
+             {tile.first ? Old::dropped : Old::rescaled, rescale});
 }
 
 /// The softmax of the keys of both (Milakov, Gimelshein, "Online normalizer calculation for
