@@ -36,16 +36,19 @@ struct Layer : avx512_bf16::Layer {
       // What the tiles load must have been stored, and the compiler is not told what they load.
       std::atomic_signal_fence(std::memory_order_seq_cst);
       _tile_loadconfig(&c);
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
     }
     /// Afterwards the thread's state is as small as before.
     ATTEND_INLINE ~Tiles() { _tile_release(); }
     Tiles(const Tiles&) = delete;
     Tiles& operator=(const Tiles&) = delete;
 
+    /// Sums of 0.
+    ATTEND_INLINE void clear() {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    }
     template <int kBlock>
     ATTEND_INLINE void load_rows(const char* from, std::int64_t row_bytes) {
       if constexpr (kBlock == 0)

@@ -254,6 +254,8 @@ struct TileLayer : PairLayer {
    public:
     Tiles(int low, int high) : count_{low, high} {}
 
+    /// Sums of 0.
+    void clear() { std::memset(sum_, 0, sizeof sum_); }
     /// 16 pairs of each row of the left factor, for the upper (0) or lower (1) blocks.
     template <int kBlock>
     void load_rows(const char* from, std::int64_t row_bytes) {
@@ -284,7 +286,7 @@ struct TileLayer : PairLayer {
     int count_[2];
     std::uint32_t rows_[2][16][16];
     std::uint32_t factor_[2][16][16];
-    float sum_[2][2][16][16] = {};
+    float sum_[2][2][16][16];
   };
 };
 

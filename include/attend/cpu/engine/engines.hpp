@@ -33,7 +33,7 @@ enum class Engine {
   avx2,           ///< 8 floats; AVX2, FMA, F16C
   avx512,         ///< 16 floats; F, BW, DQ, VL
   avx512_bf16,    ///< vdpbf16ps for bfloat16, else as avx512
-  amx,            ///< tiles for bfloat16, else as avx512; only if asked for by name
+  amx,            ///< tiles for bfloat16, else as avx512
 };
 
 /// As `ATTEND_ENGINE` has it.
@@ -59,11 +59,10 @@ constexpr const char* name(Engine engine) {
   return "unknown";
 }
 
-/// All engines, the one to prefer last. AMX stays before the others: it has not been measured on a
-/// processor that has it, so it runs only where it is asked for.
-constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::emulated_amx, Engine::amx,
-                               Engine::portable,      Engine::neon,         Engine::avx2,
-                               Engine::avx512,        Engine::avx512_bf16};
+/// All engines, the one to prefer last.
+constexpr Engine kEngines[] = {Engine::emulated_bf16, Engine::emulated_amx, Engine::portable,
+                               Engine::neon,          Engine::avx2,         Engine::avx512,
+                               Engine::avx512_bf16,   Engine::amx};
 
 /// Whether this processor (and operating system) can run it.
 inline bool available(Engine engine) {

@@ -13,16 +13,33 @@ void pad_probabilities(const Tile<float>& tile, std::int64_t width) {
 /// Values transposed, (columns x keys): a row of the instruction's left tile is 16 pairs of keys.
 template <class L>
 Operand pack_value_rows(const KeyTile<Eigen::bfloat16>& tile, void* scratch) {
-  const std::int64_t keys = 2 * padded_steps<L>(tile.keys);
+  constexpr int kLanes = L::kLanes;
+  const std::int64_t pairs = padded_steps<L>(tile.keys);
   auto* const to = static_cast<Eigen::bfloat16*>(scratch);
-  for (std::int64_t c = 0; c < tile.columns; ++c) {
-    for (std::int64_t key = 0; key < keys; ++key) {
-      to[c * keys + key] = key < tile.keys
-                               ? tile.data[key * tile.key_stride + c * tile.column_stride]
-                               : Eigen::bfloat16(0.f);
+  for (std::int64_t pair = 0; pair < pairs; pair += kLanes) {
+    std::int64_t column = 0;
+    if (tile.column_stride == 1 && 2 * (pair + kLanes) <= tile.keys) {
+      for (; column + kLanes <= tile.columns; column += kLanes) {  // a transposition of words
+        typename L::Vector block[kLanes];
+        for (int n = 0; n < kLanes; ++n) {
+          const Eigen::bfloat16* const first =
+              tile.data + 2 * (pair + n) * tile.key_stride + column;
+          std::uint32_t words[kLanes];
+          L::store_interleaved(words, first, first + tile.key_stride);
+          block[n] = L::load(reinterpret_cast<const float*>(words));
+        }
+        L::transpose(block);
+        for (int c = 0; c < kLanes; ++c)
+          L::store(reinterpret_cast<float*>(to) + (column + c) * pairs + pair, block[c]);
+      }
     }
+    for (; column < tile.columns; ++column)
+      for (std::int64_t key = 2 * pair; key < 2 * (pair + kLanes); ++key)
+        to[column * 2 * pairs + key] =
+            key < tile.keys ? tile.data[key * tile.key_stride + column * tile.column_stride]
+                            : Eigen::bfloat16(0.f);
   }
-  return {static_cast<const char*>(scratch), keys * 2, 4};
+  return {static_cast<const char*>(scratch), pairs * 4, 4};
 }
 
 /// In product.inl.
@@ -32,11 +49,11 @@ ATTEND_INLINE void store_sum(typename L::Real* to, typename L::Vector sum,
 
 /// As `product`, up to 32 rows and two sixteens of columns, from `first` on, of C (width apart).
 template <class L>
-void tile_block(const Operand& a, int rows, const char* b, std::int64_t steps, float* c, int first,
-                int vectors, std::int64_t width, const ProductOptions<float>& options) {
-  const int low = rows < 16 ? rows : 16;
-  const int high = rows - low;
-  typename L::Tiles tiles(low, high);
+void tile_block(typename L::Tiles& tiles, const Operand& a, int rows, const char* b,
+                std::int64_t steps, float* c, int first, int vectors, std::int64_t width,
+                const ProductOptions<float>& options) {
+  const int high = rows > 16 ? rows - 16 : 0;
+  tiles.clear();
   for (std::int64_t step = 0; step < steps; step += 16) {
     const Operand at = a.from(0, step);
     const char* const right = b + step * width * 4;
@@ -74,12 +91,18 @@ void tile_product(const Operand& a, std::int64_t rows, const void* b, std::int64
                   int vectors, const ProductOptions<float>& options) {
   const std::int64_t width = vectors * L::kLanes;
   const int sixteens = static_cast<int>(width / 16);
-  for (std::int64_t row = 0; row < rows; row += 32) {
-    const int count = static_cast<int>(rows - row < 32 ? rows - row : 32);
-    for (int n = 0; n < sixteens; n += 2) {
-      tile_block<L>(a.from(row, 0), count, static_cast<const char*>(b) + n * 64, steps,
-                    c + row * width, n * 16, sixteens - n < 2 ? 1 : 2, width, options);
+  // Blocks of `count` rows.
+  const auto blocks = [&](std::int64_t begin, std::int64_t end, int count) {
+    typename L::Tiles tiles(count < 16 ? count : 16, count > 16 ? count - 16 : 0);
+    for (std::int64_t row = begin; row < end; row += count) {
+      if (options.ahead != nullptr) options.ahead->ask(count);
+      for (int n = 0; n < sixteens; n += 2) {
+        tile_block<L>(tiles, a.from(row, 0), count, static_cast<const char*>(b) + n * 64, steps,
+                      c + row * width, n * 16, sixteens - n < 2 ? 1 : 2, width, options);
+      }
     }
-    if (options.ahead != nullptr) options.ahead->ask(count);
-  }
+  };
+  const std::int64_t whole = rows / 32 * 32;
+  if (whole > 0) blocks(0, whole, 32);
+  if (rows > whole) blocks(whole, rows, static_cast<int>(rows - whole));
 }
