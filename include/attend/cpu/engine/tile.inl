@@ -40,8 +40,8 @@ void merge(const Panel<typename L::Real>& from, typename L::Real exponent_scale,
     const Vector weight = exp2<L>(L::multiply(L::subtract(max, base), scale));
     const Vector other = exp2<L>(L::multiply(L::subtract(other_max, base), scale));
     const auto weighted_sum = [&](typename L::Real* to, const typename L::Real* from_lane) {
-      L::store(to, L::add(L::multiply(L::load(to), weight),
-                          L::multiply(L::load(from_lane), other)));
+      L::store(to,
+               L::add(L::multiply(L::load(to), weight), L::multiply(L::load(from_lane), other)));
     };
     for (std::int64_t n = lane; n < into.depth_v * width; n += width)
       weighted_sum(into.out + n, from.out + n);
