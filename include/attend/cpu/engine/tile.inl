@@ -20,8 +20,7 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
   if constexpr (L::kStepsAtOnce > 1) pad_probabilities<L>(tile, panel.vectors * L::kLanes);
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,
-             panel.out, panel.vectors,
-             {tile.first ? Old::dropped : Old::rescaled, rescale});
+             panel.out, panel.vectors, {tile.first ? Old::dropped : Old::rescaled, rescale});
 }
 
 /// The softmax of the keys of both (Milakov, Gimelshein, "Online normalizer calculation for
