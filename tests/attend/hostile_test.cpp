@@ -1,6 +1,8 @@
 // The host's paths on hostile inputs.
 #include "attend/hostile.hpp"
 
+#include <vector>
+
 namespace {
 
 using attend::Path;
@@ -58,8 +60,22 @@ TYPED_TEST(GreatValues, HaveAMeanWhateverTheirSum) {
     // A value that is not finite stays in its column all the same.
     v(0, 0, 7, 1) = T(kInfinity);
     const Answer<T> beside = TypeParam::forward(q, k, v, {});
-    for (int i = 0; i < queries; ++i)
+    for (int i = 0; i < queries; ++i) {
+      EXPECT_NEAR(static_cast<double>(beside.out(0, 0, i, 0)) / 1e38, 1, 1e-2);
       EXPECT_EQ(static_cast<float>(beside.out(0, 0, i, 1)), kInfinity);
+    }
+  }
+}
+
+TEST(GreatValuesOfSomeKeys, HaveAMeanWhateverLiesBehindThem) {
+  attend::Tensor<float, 4> q(1, 1, 20, 4), k(1, 1, 50, 4), v(1, 1, 50, 2);
+  q.setZero(), k.setRandom(), v.setConstant(1e38f);
+  v(0, 0, 45, 0) = kNan;
+  const std::vector<std::int64_t> length{40};
+  for (const bool flash : {false, true}) {
+    const attend::Attend<float> attention{{.flash = flash}};
+    const auto r = attention.forward(q, k, v, {.key_lengths = length});
+    for (Eigen::Index n = 0; n < r.out.size(); ++n) EXPECT_NEAR(r.out.data()[n] / 1e38f, 1, 1e-5);
   }
 }
 

@@ -29,10 +29,10 @@ template <std::size_t Rank>
 constexpr std::array<std::int64_t, Rank> contiguous_strides(
     const std::array<std::int64_t, Rank>& extents) {
   std::array<std::int64_t, Rank> strides{};
-  std::int64_t step = 1;
+  std::uint64_t step = 1;  // of extents that are too many, which calls refuse, it is some number
   for (std::size_t axis = Rank; axis-- > 0;) {
-    strides[axis] = step;
-    step *= extents[axis] > 0 ? extents[axis] : 1;
+    strides[axis] = static_cast<std::int64_t>(step);
+    step *= extents[axis] > 0 ? static_cast<std::uint64_t>(extents[axis]) : 1;
   }
   return strides;
 }

@@ -105,25 +105,26 @@ struct ValueMean {
   std::vector<Real> columns;  ///< head_dim_v
 };
 
-/// Whether the values of a head are all finite, kept from one row to the next.
-struct FiniteValues {
-  std::int64_t b = -1;     ///< batch element
-  std::int64_t h_kv = -1;  ///< head of the values
-  bool finite = false;     ///< all of them
-
-  /// Of head (b, h_kv).
+/// Which columns of a head's values are finite, kept from one row to the next.
+class FiniteColumns {
+ public:
+  /// Of the first `length` values of head (b, h_kv): a flag for each column.
   template <class T>
-  bool of(const View<const T, 4>& v, std::int64_t of_b, std::int64_t of_h_kv) {
-    if (b == of_b && h_kv == of_h_kv) return finite;
-    *this = {of_b, of_h_kv, true};
-    for (std::int64_t j = 0; j < v.extent(2); ++j) {
-      RealOf<T> check = 0;
+  const std::vector<bool>& of(const View<const T, 4>& v, std::int64_t b, std::int64_t h_kv,
+                              std::int64_t length) {
+    if (b_ == b && h_kv_ == h_kv) return finite_;
+    b_ = b, h_kv_ = h_kv;
+    finite_.assign(static_cast<std::size_t>(v.extent(3)), true);
+    for (std::int64_t j = 0; j < length; ++j)
       for (std::int64_t c = 0; c < v.extent(3); ++c)
-        check += static_cast<RealOf<T>>(v(b, h_kv, j, c)) * 0;
-      if (check != 0) return finite = false;  // NaN
-    }
-    return finite;
+        if (!std::isfinite(static_cast<RealOf<T>>(v(b, h_kv, j, c))))
+          finite_[static_cast<std::size_t>(c)] = false;
+    return finite_;
   }
+
+ private:
+  std::int64_t b_ = -1, h_kv_ = -1;
+  std::vector<bool> finite_;
 };
 
 /// Computes output row (row.b, row.h, row.i) and its log-sum-exp; row.j is not looked at.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <vector>
 
 #include "../core/forward_tensors.hpp"
 #include "../core/variant.hpp"
@@ -34,7 +35,9 @@ class FusedBlock {
         kernels_(call.kernels),
         plan_(call.plan),
         asks_for_keys_(bytes(problem_.len_k) >= kCachedKeys),
-        asks_for_rows_(bytes(problem_.batch * problem_.heads * problem_.len_q) >= kCachedRows),
+        asks_for_rows_(bytes(call.plan.rows) * static_cast<double>(call.plan.head_sets) *
+                           static_cast<double>(call.problem.batch) >=
+                       kCachedRows),
         s_(call.problem, call.plan) {}
 
   /// Sizes of the partial results: the states of all panels.
@@ -81,12 +84,14 @@ class FusedBlock {
   static constexpr Real kLowest = -std::numeric_limits<Real>::infinity();
   // What is less is in a cache from before, or comes soon enough by itself: K and V of a head; Q
   // and the output. (Asking costs 1 to 2% where heads are short.)
-  static constexpr std::int64_t kCachedKeys = 256 << 10;
-  static constexpr std::int64_t kCachedRows = 16 << 20;
+  static constexpr double kCachedKeys = 256 << 10;
+  static constexpr double kCachedRows = 16 << 20;
 
   // Of so many rows of K and V, or of Q and the output.
-  std::int64_t bytes(std::int64_t rows) const {
-    return rows * (problem_.head_dim + problem_.head_dim_v) * static_cast<std::int64_t>(sizeof(T));
+  double bytes(std::int64_t rows) const {
+    return static_cast<double>(rows) *
+           (static_cast<double>(problem_.head_dim) + static_cast<double>(problem_.head_dim_v)) *
+           sizeof(T);
   }
 
   void set_rows(const FusedItem& item) {
@@ -346,15 +351,23 @@ class FusedBlock {
       const bool finite = s_.check[r] == 0;
       if (gives_zero && finite && panel.met[r] == 0) continue;  // as was written
       if (std::isinf(panel.max[r] * call_.late_scale()) ||
-          (!finite && (excluded_ || overflows(panel.sum[r]))))
+          (!finite && (excluded_ || overflows(panel, r))))
         call_.hooks.exact_row(problem_, call_.hooks.variant, call_.tensors,
                               {b_, s_.head[row + r], s_.query[row + r], 0}, mean_);
     }
   }
 
-  /// Whether a row of this sum is not finite though all of its probabilities and values are.
-  bool overflows(Real sum) {
-    return std::isfinite(sum) && finite_values_.of(call_.tensors.v, b_, head_kv_);
+  /// Whether an element of a row is not finite though all probabilities and values are that it is
+  /// the sum of.
+  bool overflows(const Panel<Real>& panel, int row) {
+    if (!std::isfinite(panel.sum[row])) return false;
+    const std::vector<bool>& finite =
+        finite_columns_.of(call_.tensors.v, b_, head_kv_, band_.length());
+    for (std::int64_t c = 0; c < panel.depth_v; ++c)
+      if (finite[static_cast<std::size_t>(c)] &&
+          !std::isfinite(panel.out[c * plan_.panel_rows + row]))
+        return true;
+    return false;
   }
 
   const FusedCall<T>& call_;
@@ -379,7 +392,7 @@ class FusedBlock {
   std::uint64_t started_ = 0;  // bits of panels
   KeyBand band_{0, 0, {}};
   ValueMean<Real> mean_;
-  FiniteValues finite_values_;
+  FiniteColumns finite_columns_;
 };
 
 }  // namespace attend::cpu

@@ -40,7 +40,7 @@ struct FusedCall {
   const ForwardTensors<T>& tensors;  ///< inputs and outputs
   const Kernels<T>& kernels;         ///< the engine
   const FusedPlan& plan;             ///< the pieces
-  View<Real, 3> partial;             ///< of each split and row; none: there is one split
+  View<Real, 3> partial;             ///< partial results; none: rows are written at once
 
   /// Whether scores need more than a scale before the softmax.
   bool changes_scores() const { return variant.changes_score() || hooks.score != nullptr; }

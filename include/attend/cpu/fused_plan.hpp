@@ -28,7 +28,7 @@ struct FusedPlan {
   std::int64_t split_keys = 1;       ///< keys of a split, a multiple of the tile
   std::int64_t splits = 1;           ///< splits of the keys
 
-  /// Pieces that can be computed at the same time, if all have one split.
+  /// Blocks of all head sets, each of which has `splits` pieces.
   std::int64_t pieces(const Problem& problem) const { return problem.batch * head_sets * blocks; }
 };
 

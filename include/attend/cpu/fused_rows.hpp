@@ -7,14 +7,13 @@
 #include <numeric>
 #include <vector>
 
-#include "fused_block.hpp"
 #include "fused_call.hpp"
 #include "fused_mask.hpp"
 #include "fused_row_end.hpp"
 
 /// @file
-/// Decoding in the fused path: a few rows against many keys. Computes the same partial results as
-/// `FusedBlock`, in the engine's form for few rows.
+/// Decoding in the fused path: a few rows against many keys. Computes the same as `FusedBlock`,
+/// in the engine's form for few rows; its partial results are rows.
 
 namespace attend::cpu {
 

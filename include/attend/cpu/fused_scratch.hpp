@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <vector>
@@ -29,6 +30,9 @@ class Arena {
   /// Bytes that a piece of `count` elements takes.
   template <class T>
   static std::size_t bytes(std::int64_t count) {
+    constexpr auto kMost = std::numeric_limits<std::int64_t>::max() / 2;
+    if (count < 0 || count > kMost / static_cast<std::int64_t>(sizeof(T)))
+      throw std::bad_array_new_length();
     return (static_cast<std::size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
   }
 

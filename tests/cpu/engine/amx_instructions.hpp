@@ -14,7 +14,7 @@
 
 namespace amx_instructions {
 
-/// Tile registers, and how many of their rows and bytes are in use.
+/// Tile registers of one thread, the only one, and how many of their rows and bytes are in use.
 struct State {
   bool configured = false;
   std::uint8_t rows[8] = {};

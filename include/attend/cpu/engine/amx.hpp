@@ -113,16 +113,33 @@ ATTEND_TARGET_END
 
 namespace attend::cpu::amx {
 
-/// Whether processor and kernel let this process use tiles of bfloat16. (Linux wants to be asked;
-/// asking again is harmless.)
+/// Linux' number of the tiles' contents, among what processors keep of a thread.
+inline constexpr long kTileData = 18;
+
+/// Whether processor and kernel have tiles of bfloat16.
 inline bool usable() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
   if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
 #if defined(__linux__) && defined(SYS_arch_prctl)
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  constexpr long kSupported = 0x1021;
+  std::uint64_t features = 0;
+  return syscall(SYS_arch_prctl, kSupported, &features) == 0 && (features >> kTileData & 1) != 0;
+#else
+  return false;
+#endif
+}
+
+/// Whether this process may use them: Linux is asked when they are first wanted, as the stacks of
+/// signal handlers must have room for them from then on.
+inline bool permitted() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  static const bool answer = [] {
+    constexpr long kRequest = 0x1023;
+    return usable() && syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  }();
+  return answer;
 #else
   return false;
 #endif

@@ -164,7 +164,7 @@ const Kernels<T>& kernels_of(Engine engine) {
     static constexpr Kernels<T> kAvx512Bf16 = avx512_bf16::table<T>();
     if (engine == Engine::avx512_bf16) return kAvx512Bf16;
     static constexpr Kernels<T> kAmx = amx::table<T>();
-    if (engine == Engine::amx) return kAmx;
+    if (engine == Engine::amx) return amx::permitted() ? kAmx : kAvx512Bf16;
 #endif
   }
 #if defined(__aarch64__)

@@ -89,13 +89,13 @@ class Requests {
   /// Calls `visit(line)` for the share of `rows` rows.
   template <class Visit>
   void for_each_line(int rows, const Visit& visit) {
-    const char* line = next_;
+    std::uintptr_t line = next_;
     for (std::int64_t n = lines_per_row_ * rows; n > 0; --n, line += kLine) {
       if (line >= end_) {
         if (!begin_row()) break;
         line = next_;
       }
-      visit(line);
+      visit(reinterpret_cast<const char*>(line));
     }
     next_ = line;
   }
@@ -107,8 +107,8 @@ class Requests {
   bool begin_row() {
     if (piece_ == pieces_) return false;
     const WantedRows& piece = wanted_[piece_];
-    next_ = piece.row(row_);
-    end_ = next_ + piece.bytes();
+    next_ = reinterpret_cast<std::uintptr_t>(piece.row(row_));
+    end_ = next_ + static_cast<std::uintptr_t>(piece.bytes());
     if (++row_ == piece.count()) row_ = 0, ++piece_;
     return true;
   }
@@ -117,8 +117,8 @@ class Requests {
   int pieces_ = 0;
   int piece_ = 0;  // whose rows from `row_` on have not been begun
   std::int64_t row_ = 0;
-  const char* next_ = nullptr;
-  const char* end_ = nullptr;  // of the row
+  std::uintptr_t next_ = 0;  // an address, as it may be past the end of everything
+  std::uintptr_t end_ = 0;   // of the row
   std::int64_t lines_per_row_ = 0;
 };
 
