@@ -173,20 +173,20 @@ class FusedBlock {
       if (keys.empty()) continue;
       if (keys.end < tile_.end) excluded_ = true;  // a pair may reach past the panel's last key
       TilePlace place = place_of(p, keys);
-      const Visibility visibility = look(p, place);
-      if (visibility == Visibility::none) continue;
-      note_met(p, place, visibility);
+      const Coverage coverage = look(p, place);
+      if (coverage == Coverage::none) continue;
+      note_met(p, place, coverage);
       if (k.data == nullptr) pack_tile(k, v);
       const std::int64_t skipped = keys.begin - tile_.begin;
-      run_panel(p, place, visibility, k.from(skipped, 0), v.from(0, skipped / kernels_.step));
+      run_panel(p, place, coverage, k.from(skipped, 0), v.from(0, skipped / kernels_.step));
     }
   }
 
   /// Which rows of a panel are allowed some key of a tile.
-  void note_met(int p, const TilePlace& place, Visibility visibility) {
+  void note_met(int p, const TilePlace& place, Coverage coverage) {
     Real* const met = panel_at(p).met;
-    if (visibility == Visibility::all) std::fill_n(met, place.rows, Real{1});
-    if (visibility != Visibility::some) return;
+    if (coverage == Coverage::all) std::fill_n(met, place.rows, Real{1});
+    if (coverage != Coverage::some) return;
     for (std::int64_t first = 0; first < place.keys; first += 32)
       for (int r = 0; r < place.rows; ++r)
         if (s_.allowed[first / 32 * place.width + r] != 0) met[r] = 1;
@@ -205,12 +205,12 @@ class FusedBlock {
 
   /// Which keys the lanes of a panel see; fills the bits where that has to be looked at, and cuts
   /// off keys at the end that no lane sees.
-  Visibility look(int p, TilePlace& place) {
+  Coverage look(int p, TilePlace& place) {
     const std::int64_t* const query = place.query;
     const KeyRange inside = band_.all(query[0], query[place.rows - 1] + 1);
     const bool by_position =
         place.first_key < inside.begin || place.first_key + place.keys > inside.end;
-    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Visibility::all;
+    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Coverage::all;
     TileMask mask;
     if (by_position) mask.visible = s_.visible + p * plan_.panel_rows;
     if (variant_.mask) {
@@ -219,13 +219,12 @@ class FusedBlock {
       mask.same_row = variant_.mask.stride(1) == 0 && variant_.mask.stride(2) == 0;
     }
     const std::int64_t keys = place.keys;
-    const Visibility visibility =
-        fill_bits(mask, place, kernels_.mask_words, call_.hooks, s_.allowed);
-    if (visibility != Visibility::all || place.keys < keys) excluded_ = true;
-    return visibility;
+    const Coverage coverage = fill_bits(mask, place, kernels_.mask_words, call_.hooks, s_.allowed);
+    if (coverage != Coverage::all || place.keys < keys) excluded_ = true;
+    return coverage;
   }
 
-  void run_panel(int p, const TilePlace& place, Visibility visibility, const Operand& k,
+  void run_panel(int p, const TilePlace& place, Coverage coverage, const Operand& k,
                  const Operand& v) {
     const Panel<Real> panel = panel_at(p);
     if (!has_started(p))
@@ -240,7 +239,7 @@ class FusedBlock {
     tile.scores = s_.scores;
     tile.probabilities = s_.probabilities;
     tile.exponent_scale = call_.exponent_scale();
-    tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
+    tile.allowed = coverage == Coverage::all ? nullptr : s_.allowed;
 
     std::optional<Requests> ahead;
     if (asks_for_keys_ || asks_for_rows_ || variant_.mask || variant_.bias) {
@@ -249,7 +248,7 @@ class FusedBlock {
     }
     ScoreChange<Real> change;
     const bool far = variant_.alibi && !set_distances(band_, place, s_.distance);
-    if (visibility == Visibility::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
+    if (coverage == Coverage::all && !far && call_.hooks.score == nullptr) tile.top = s_.top;
     if (variant_.changes_score()) {
       change = change_of(p, place, far);
       tile.change = &change;

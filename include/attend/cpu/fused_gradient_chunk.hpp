@@ -163,12 +163,12 @@ class FusedGradientChunk {
     for (std::int64_t begin = seen.begin / 32 * 32; begin < seen.end; begin += plan_.key_tile) {
       const KeyRange keys{begin, std::min(begin + plan_.key_tile, seen.end)};
       TilePlace place = place_of(p, keys);
-      const Visibility visibility = look(place);
-      if (visibility == Visibility::none) continue;
+      const Coverage coverage = look(place);
+      if (coverage == Coverage::none) continue;
       const Operand k = kernels_.pack_keys(key_tile(call_.tensors.k, keys), s_.keys);
       GradientTile<Real> tile;
       ScoreChange<Real> change;
-      score(p, place, visibility, k, tile, change);
+      score(p, place, coverage, k, tile, change);
       tile.gradient_pairs = s_.gradient_pairs;
       kernels_.measure(tile, plan_.panel_vectors, s_.row_max, s_.row_sum);
     }
@@ -226,8 +226,8 @@ class FusedGradientChunk {
                              std::min(tile.end, seen.end)};
       if (keys.empty()) continue;
       TilePlace place = place_of(p, keys);
-      const Visibility visibility = look(place);
-      if (visibility == Visibility::none) continue;
+      const Coverage coverage = look(place);
+      if (coverage == Coverage::none) continue;
       if (k.data == nullptr) {
         k = kernels_.pack_keys(key_tile(call_.tensors.k, tile), s_.keys);
         k_columns = kernels_.pack_key_columns(key_tile(call_.tensors.k, tile), k, s_.key_columns);
@@ -235,8 +235,8 @@ class FusedGradientChunk {
       }
       const std::int64_t skipped = keys.begin - tile.begin;
       Requests ahead = requests_after(p, tile, place);
-      run_panel(p, place, visibility, k.from(skipped, 0),
-                k_columns.from(0, skipped / kernels_.step), v.from(skipped, 0), ahead);
+      run_panel(p, place, coverage, k.from(skipped, 0), k_columns.from(0, skipped / kernels_.step),
+                v.from(skipped, 0), ahead);
     }
   }
 
@@ -250,12 +250,12 @@ class FusedGradientChunk {
 
   /// Which keys the lanes of a panel see; fills the bits where that has to be looked at, and cuts
   /// off keys at the end that no lane sees.
-  Visibility look(TilePlace& place) {
+  Coverage look(TilePlace& place) {
     const std::int64_t first = place.query[0];
     const KeyRange inside = band_.all(first, first + place.rows);
     const bool by_position =
         place.first_key < inside.begin || place.first_key + place.keys > inside.end;
-    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Visibility::all;
+    if (!by_position && !variant_.mask && call_.hooks.mask == nullptr) return Coverage::all;
     TileMask mask;
     if (by_position) {
       for (int r = 0; r < place.rows; ++r) s_.visible[r] = band_.row(place.query[r]);
@@ -273,13 +273,13 @@ class FusedGradientChunk {
 
   /// A tile's scores: products where these times a scale are the logits, else logits; and logits
   /// of rows whose maximum is one of them, which nothing may round again.
-  void score(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
+  void score(std::int64_t p, const TilePlace& place, Coverage coverage, const Operand& k,
              GradientTile<Real>& tile, ScoreChange<Real>& change) {
     tile.keys = place.keys;
     tile.k = k;
     tile.scores = s_.scores;
     tile.scale = variant_.scale;
-    tile.allowed = visibility == Visibility::all ? nullptr : s_.allowed;
+    tile.allowed = coverage == Coverage::all ? nullptr : s_.allowed;
     bool far = false;
     if (call_.changes_scores() || s_.measured[p]) {
       far = variant_.alibi && !set_distances(band_, place, s_.distance);
@@ -319,12 +319,12 @@ class FusedGradientChunk {
             products + problem_.head_dim};
   }
 
-  void run_panel(std::int64_t p, const TilePlace& place, Visibility visibility, const Operand& k,
+  void run_panel(std::int64_t p, const TilePlace& place, Coverage coverage, const Operand& k,
                  const Operand& k_columns, const Operand& v, Requests& ahead) {
     GradientTile<Real> tile;
     ScoreChange<Real> change;
     if (ahead) tile.ahead = &ahead;
-    score(p, place, visibility, k, tile, change);
+    score(p, place, coverage, k, tile, change);
     tile.k_columns = k_columns;
     tile.v = v;
     tile.gradients = s_.gradients;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../core/keys.hpp"
+#include "../core/variant.hpp"
 #include "engine/mask_word.hpp"
 #include "fused_hooks.hpp"
 
@@ -14,17 +15,10 @@
 
 namespace attend::cpu {
 
-/// What a tile's bits say together.
-enum class Visibility {
-  none,  ///< no lane sees any key: the tile is skipped
-  some,  ///< the bits have to be looked at
-  all,   ///< every lane sees every key: no masking at all
-};
-
-/// What a tile's bits say after the user's mask, which left so much of them.
-constexpr Visibility narrowed(Visibility before, Coverage left) {
+/// What a tile's bits cover after the user's mask, which left so much of them.
+constexpr Coverage narrowed(Coverage before, Coverage left) {
   if (left == Coverage::all) return before;
-  return left == Coverage::none ? Visibility::none : Visibility::some;
+  return left == Coverage::none ? Coverage::none : Coverage::some;
 }
 
 /// The lowest `count` bits, none for count <= 0 and all from 32 on.
@@ -47,8 +41,8 @@ struct TileMask {
 
 /// What a tile's bits come to.
 struct TileBits {
-  Visibility visibility;  ///< of the keys below
-  std::int64_t keys;      ///< keys of the tile up to the last one that any lane sees
+  Coverage coverage;  ///< of the keys below: `none` is skipped, `all` needs no masking
+  std::int64_t keys;  ///< keys of the tile up to the last one that any lane sees
 };
 
 /// Sets the bits of a tile. Lanes past the rows count as seeing nothing. `mask_words`: the
@@ -60,7 +54,7 @@ inline TileBits fill_allowed(const TileMask& mask, const TilePlace& place, MaskW
     mask_words({mask.mask_row, mask.mask_stride, mask.same_row ? 1 : place.rows, place.keys},
                skipped, allowed, place.width);
   }
-  TileBits bits{Visibility::all, 0};
+  TileBits bits{Coverage::all, 0};
   for (std::int64_t n = (place.keys - 1) / 32 * 32; n >= 0; n -= 32) {
     std::uint32_t* const words = allowed + n / 32 * place.width;
     if (mask.mask_row == nullptr || mask.same_row)
@@ -75,21 +69,21 @@ inline TileBits fill_allowed(const TileMask& mask, const TilePlace& place, MaskW
     }
     std::fill(words + place.rows, words + place.width, 0);
     if (bits.keys == 0 && any != 0) bits.keys = n + std::bit_width(any);
-    if ((low_bits(bits.keys - n) & ~every) != 0) bits.visibility = Visibility::some;
+    if ((low_bits(bits.keys - n) & ~every) != 0) bits.coverage = Coverage::some;
   }
-  if (bits.keys == 0) bits.visibility = Visibility::none;
+  if (bits.keys == 0) bits.coverage = Coverage::none;
   return bits;
 }
 
 /// The same with the user's mask of a pass' hooks; cuts off the keys of the place that no lane
 /// sees.
 template <class Hooks>
-Visibility fill_bits(const TileMask& mask, TilePlace& place, MaskWords mask_words,
-                     const Hooks& hooks, std::uint32_t* allowed) {
-  const auto [visibility, seen] = fill_allowed(mask, place, mask_words, allowed);
+Coverage fill_bits(const TileMask& mask, TilePlace& place, MaskWords mask_words, const Hooks& hooks,
+                   std::uint32_t* allowed) {
+  const auto [coverage, seen] = fill_allowed(mask, place, mask_words, allowed);
   place.keys = seen;
-  if (visibility == Visibility::none || hooks.mask == nullptr) return visibility;
-  return narrowed(visibility, hooks.mask(hooks.variant, place, allowed));
+  if (coverage == Coverage::none || hooks.mask == nullptr) return coverage;
+  return narrowed(coverage, hooks.mask(hooks.variant, place, allowed));
 }
 
 }  // namespace attend::cpu

@@ -113,10 +113,10 @@ class FusedRows {
       mask.mask_stride = call_.variant.mask.stride(3);
       mask.same_row = call_.variant.mask.stride(1) == 0 && call_.variant.mask.stride(2) == 0;
     }
-    Visibility visibility = Visibility::all;
+    Coverage coverage = Coverage::all;
     if (by_position || call_.variant.mask || call_.hooks.mask != nullptr)
-      visibility = fill_bits(mask, place, call_.kernels.mask_words, call_.hooks, allowed_.data());
-    if (visibility == Visibility::none) return;
+      coverage = fill_bits(mask, place, call_.kernels.mask_words, call_.hooks, allowed_.data());
+    if (coverage == Coverage::none) return;
     const std::int64_t h_kv = call_.problem.head_kv(head_[0]);
     const View<const T, 4>& k = call_.tensors.k;
     const View<const T, 4>& v = call_.tensors.v;
@@ -125,7 +125,7 @@ class FusedRows {
         {v.address(item.b, h_kv, keys.begin, 0), v.stride(2), 1, place.keys, v.extent(3)},
         scores_.data(),
         call_.exponent_scale(),
-        visibility == Visibility::all ? nullptr : allowed_.data()};
+        coverage == Coverage::all ? nullptr : allowed_.data()};
     call_.kernels.attend_rows(tile, {rows(), queries_.data(), query_stride_, out_.data(),
                                      out_stride_, max_.data(), sum_.data()});
   }

@@ -89,15 +89,15 @@ class Requests {
   /// Calls `visit(line)` for the share of `rows` rows.
   template <class Visit>
   void for_each_line(int rows, const Visit& visit) {
-    std::uintptr_t line = next_;
-    for (std::int64_t n = lines_per_row_ * rows; n > 0; --n, line += kLine) {
-      if (line >= end_) {
+    std::int64_t at = at_;
+    for (std::int64_t n = lines_per_row_ * rows; n > 0; --n, at += kLine) {
+      if (at >= bytes_) {
         if (!begin_row()) break;
-        line = next_;
+        at = 0;
       }
-      visit(reinterpret_cast<const char*>(line));
+      visit(begin_ + at);
     }
-    next_ = line;
+    at_ = at;
   }
 
  private:
@@ -107,8 +107,8 @@ class Requests {
   bool begin_row() {
     if (piece_ == pieces_) return false;
     const WantedRows& piece = wanted_[piece_];
-    next_ = reinterpret_cast<std::uintptr_t>(piece.row(row_));
-    end_ = next_ + static_cast<std::uintptr_t>(piece.bytes());
+    begin_ = piece.row(row_);
+    bytes_ = piece.bytes();
     if (++row_ == piece.count()) row_ = 0, ++piece_;
     return true;
   }
@@ -117,8 +117,9 @@ class Requests {
   int pieces_ = 0;
   int piece_ = 0;  // whose rows from `row_` on have not been begun
   std::int64_t row_ = 0;
-  std::uintptr_t next_ = 0;  // an address, as it may be past the end of everything
-  std::uintptr_t end_ = 0;   // of the row
+  const char* begin_ = nullptr;  // of the row
+  std::int64_t bytes_ = 0;       // of the row
+  std::int64_t at_ = 0;          // in the row: the next line
   std::int64_t lines_per_row_ = 0;
 };
 
