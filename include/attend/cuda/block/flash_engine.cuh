@@ -22,7 +22,8 @@ struct FlashEngine : FlashFragments<T, HeadDim, scores, ProductUnit::warp> {
       Fragments::kRows, Fragments::kSteps, Fragments::kTileColumns;
   using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,
       typename Fragments::Tile, typename Fragments::Weights;
-  static constexpr Compiled kCompiled = Compiled::from_8_0_without_wgmma;
+  static constexpr Compiled kCompiled =
+      has_warpgroup_tiling(HeadDim) ? Compiled::from_8_0_without_wgmma : Compiled::from_8_0;
 
   /// The warp's queries, as left operands.
   class Queries {

@@ -42,9 +42,11 @@ struct FlashGradientTiling {
 /// those of warpgroups the 227 KiB of 9.0. With four stages products run on while others begin,
 /// with two each waits.
 inline constexpr FlashGradientTiling kFlashGradientTilings[] = {
+    {ProductUnit::warp, 32, FlashGradient::of_keys, FlashScores::any, 4, 32, 1, 32, 2, 2},
     {ProductUnit::warp, 64, FlashGradient::of_keys, FlashScores::any, 4, 16, 1, 64, 2, 2},
     {ProductUnit::warp, 128, FlashGradient::of_keys, FlashScores::any, 4, 16, 1, 32, 2, 2},
     {ProductUnit::warp, 256, FlashGradient::of_keys, FlashScores::any, 4, 16, 2, 16, 2, 1},
+    {ProductUnit::warp, 32, FlashGradient::of_query, FlashScores::any, 4, 32, 1, 32, 2, 2},
     {ProductUnit::warp, 64, FlashGradient::of_query, FlashScores::any, 4, 32, 1, 32, 2, 2},
     {ProductUnit::warp, 128, FlashGradient::of_query, FlashScores::any, 4, 16, 1, 32, 2, 2},
     {ProductUnit::warp, 256, FlashGradient::of_query, FlashScores::any, 2, 16, 1, 16, 2, 2},

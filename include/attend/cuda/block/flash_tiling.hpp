@@ -62,16 +62,20 @@ struct FlashTiling {
 /// takes two cycles of a multiprocessor of capability 8.0, and reading its keys (256 bytes) two
 /// cycles of its shared memory, so that warps have 32 rows where 255 registers hold their outputs.
 /// A float is four bytes and its product three: warps have 32 rows or 16, and keys are few, as the
-/// parts of operands take registers.
+/// parts of operands take registers. At head dim 32 all devices have tilings of
+/// warps: counted, they take half the instructions of warpgroups whose tiles are padded to 64.
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
 /// H200 (2026-11-27): of head dim 64, 192 queries on 128 keys run at 1.13 to 1.16 times the speed
 /// of 128 on 128 from 2048 keys on; 64 keys at 0.7 times that of 128 where there is a mask. Turns
 /// of the warpgroups at the tensor cores gained nothing.
 inline constexpr FlashTiling kFlashTilings[] = {
+    {ProductUnit::warp, 32, FlashScores::products, 4, 32, 64, 4, QueryFragments::shared_memory, 3},
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
+    {ProductUnit::warp, 32, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2,
+     FetchAhead::mask},
     {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2,
      FetchAhead::mask},
     {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2,
@@ -110,6 +114,12 @@ constexpr const FlashTiling& flash_tiling(std::int64_t head_dim, std::int64_t he
     if (most <= tiling.head_dim) break;
   }
   return *found;
+}
+
+/// Whether warpgroups have a tiling of just this head dim.
+constexpr bool has_warpgroup_tiling(int head_dim) {
+  return flash_tiling(head_dim, head_dim, FlashScores::any, ProductUnit::warpgroup).head_dim ==
+         head_dim;
 }
 
 }  // namespace attend::cuda

@@ -64,9 +64,11 @@ void launch_flash_engine(const Problem& problem, const V& variant,
 template <class T, int HeadDim, FlashScores scores, class V>
 void launch_flash_head_dim(const Problem& problem, const V& variant,
                            const ForwardTensors<T>& tensors, cudaStream_t stream) {
-  using Warpgroups = WarpgroupEngine<T, HeadDim, scores>;
-  if (has_warpgroups(flash_kernel<Warpgroups, V>(), Warpgroups::kBlockThreads))
-    return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
+  if constexpr (has_warpgroup_tiling(HeadDim)) {
+    using Warpgroups = WarpgroupEngine<T, HeadDim, scores>;
+    if (has_warpgroups(flash_kernel<Warpgroups, V>(), Warpgroups::kBlockThreads))
+      return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
+  }
   launch_flash_engine<FlashEngine<T, HeadDim, scores>>(problem, variant, tensors, stream);
 }
 
@@ -75,6 +77,7 @@ template <class T, FlashScores scores, class V>
 void launch_flash_tiling(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
                          cudaStream_t stream) {
   const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
+  if (most <= 32) return launch_flash_head_dim<T, 32, scores>(problem, variant, tensors, stream);
   if (most <= 64) return launch_flash_head_dim<T, 64, scores>(problem, variant, tensors, stream);
   if (most <= 128) return launch_flash_head_dim<T, 128, scores>(problem, variant, tensors, stream);
   launch_flash_head_dim<T, 256, scores>(problem, variant, tensors, stream);

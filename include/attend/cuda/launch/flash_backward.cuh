@@ -64,8 +64,11 @@ void launch_flash_gradient_engines(const Problem& problem, const V& variant,
 template <class T, int HeadDim, FlashScores scores, class V>
 bool launch_warpgroup_gradients(const Problem& problem, const V& variant,
                                 const GradientCall<T>& call, cudaStream_t stream) {
-  using OfKeys = WarpgroupGradientEngine<T, HeadDim, FlashGradient::of_keys, scores>;
-  using OfQuery = WarpgroupGradientEngine<T, HeadDim, FlashGradient::of_query, scores>;
+  constexpr int kHeadDim = flash_gradient_tiling(HeadDim, HeadDim, FlashGradient::of_keys, scores,
+                                                 ProductUnit::warpgroup)
+                               .head_dim;
+  using OfKeys = WarpgroupGradientEngine<T, kHeadDim, FlashGradient::of_keys, scores>;
+  using OfQuery = WarpgroupGradientEngine<T, kHeadDim, FlashGradient::of_query, scores>;
   if (!has_warpgroups(flash_key_kernel<OfKeys, V>(), OfKeys::kThreads)) return false;
   launch_flash_gradient_engines<OfKeys, OfQuery>(problem, variant, call, stream);
   return true;
@@ -101,6 +104,9 @@ void launch_flash_backward(const Problem& problem, V variant, const BackwardTens
   switch (flash_gradient_tiling(problem.head_dim, problem.head_dim_v, FlashGradient::of_keys,
                                 FlashScores::any, ProductUnit::warp)
               .head_dim) {
+    case 32:
+      launch_flash_gradients<T, 32>(problem, variant, call, stream);
+      break;
     case 64:
       launch_flash_gradients<T, 64>(problem, variant, call, stream);
       break;

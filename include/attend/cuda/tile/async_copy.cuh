@@ -37,7 +37,7 @@ __device__ void begin_copies(SwizzledTile<T, Rows, Columns>& tile, const RowsOf&
   for (int n = 0; n < Rows; n += RowsAtOnce)
 #pragma unroll
     for (int x = 0; x < kInPiece; x += Width)
-      cp_async_or_zero<Width * sizeof(T)>((to ^ static_cast<std::uint32_t>(n % 8 * 16)) +
+      cp_async_or_zero<Width * sizeof(T)>((to ^ static_cast<std::uint32_t>(tile.flip(n) * 16)) +
                                               static_cast<std::uint32_t>(n) * tile.kRowBytes +
                                               static_cast<std::uint32_t>(x) * sizeof(T),
                                           rows.address(n) + kInPiece * c + x,

@@ -12,9 +12,9 @@
 
 namespace attend::cuda {
 
-/// Where a lane reads its rows' octets of a tile. Octet c of a panel's row lies at place c ^ (row %
-/// 8); a lane reads every other octet of rows that agree in row % 8, so that its address for octets
-/// 2k and 2k + 1 is that for octets 0 and 1 with bits of 2k flipped.
+/// Where a lane reads its rows' octets of a tile. A lane reads every other octet of rows that agree
+/// in row % 8, whose octets are swizzled alike, so that its address for octets 2k and 2k + 1 is that
+/// for octets 0 and 1 with bits of 2k flipped.
 template <class Tile>
 struct LaneOctets {
   std::uint32_t first;  ///< of octets 0, 1
@@ -22,12 +22,13 @@ struct LaneOctets {
   /// Lanes read `row`, and octet `half` (0 or 1) of each two.
   __device__ LaneOctets(const Tile& tile, int row, int half)
       : first(opaque(shared_address(&tile) + static_cast<std::uint32_t>(row) * Tile::kRowBytes +
-                     static_cast<std::uint32_t>(half ^ row % 8) * 16)) {}
+                     static_cast<std::uint32_t>(half ^ Tile::flip(row)) * 16)) {}
 
   /// Octets 2k and 2k + 1 of the rows `rows` (a multiple of 8) further down.
   __device__ std::uint32_t address(int k, int rows = 0) const {
-    return (first ^ static_cast<std::uint32_t>(k) % 4 * 32) +
-           static_cast<std::uint32_t>(k) / 4 * Tile::kPanelBytes +
+    constexpr std::uint32_t kTwos = Tile::kPanelPieces / 2;
+    return (first ^ static_cast<std::uint32_t>(k) % kTwos * 32) +
+           static_cast<std::uint32_t>(k) / kTwos * Tile::kPanelBytes +
            static_cast<std::uint32_t>(rows) * Tile::kRowBytes;
   }
 };
