@@ -33,14 +33,15 @@ struct Answer {
   attend::Tensor<float, 3> lse;
 };
 
-/// `Place` says of which elements (`T`), whether it is `available()`, and computes: `forward(q, k,
+/// `Place` says of which elements (`T`) and head dim (`kDim`), whether it is `available()`, and
+/// computes: `forward(q, k,
 /// v, asked)`, and `values_gradient(grad_out, q, k, v, asked)`.
 template <class Place>
 class Hostile : public ::testing::Test {
  protected:
   using T = typename Place::T;
   using Four = attend::Tensor<T, 4>;
-  static constexpr int kQueries = 3, kKeys = 70, kDim = 4;
+  static constexpr int kQueries = 3, kKeys = 70, kDim = Place::kDim;
   /// Of numbers up to 1.
   static constexpr double kTolerance = sizeof(T) == 4 ? 1e-6 : 1e-2;
 

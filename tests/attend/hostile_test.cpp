@@ -10,6 +10,7 @@ using attend::Path;
 template <class Element, Path path>
 struct OnHost {
   using T = Element;
+  static constexpr int kDim = 4;
   static constexpr bool available() { return true; }
 
   static attend::Call<T> call(const hostile::Asked& asked) {

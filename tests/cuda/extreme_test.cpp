@@ -34,7 +34,7 @@ void expect_near(const Device4& there, const Host4& expected, const char* what) 
 }
 
 TEST(Extremes, OfLogits) {
-  const Host4 q = integers(40, 24, 1), k = integers(150, 24, 2), v = integers(150, 16, 3),
+  const Host4 q = integers(40, 48, 1), k = integers(150, 48, 2), v = integers(150, 16, 3),
               grad_out = integers(40, 16, 4);
   const Device4 there_q(q), there_k(k), there_v(v), there_grad_out(grad_out);
   const attend::Attend<Half> attention{{.flash = true}};

@@ -5,6 +5,7 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <string>
+#include <type_traits>
 
 #include "gpu/runtime/control.hpp"
 
@@ -59,9 +60,9 @@ struct ForwardCounts : ::testing::Test {
     for (Eigen::Index n = 0; n < result.size(); ++n)
       EXPECT_FLOAT_EQ(float(result.data()[n]), n / kHeadDim % q_extents[2] < hidden ? 0 : 0.5f);
     const auto launches = gpu::emulated_control()->take_launches();
-    EXPECT_EQ(launches.size(), 1u);
+    EXPECT_EQ(launches.size(), call.mask.given() ? 2u : 1u);  // its bits come first
     if (launches.empty()) return {};
-    const gpu::Counts& all = launches.front().counts;
+    const gpu::Counts& all = launches.back().counts;
     EXPECT_EQ(all.local_bytes, 0u);
     for (const char* file : {"ldmatrix.cuh", "cp_async.cuh", "shared_memory.cuh", "fragments.cuh",
                              "float_tile.cuh", "mma.cuh"})
@@ -95,16 +96,32 @@ TYPED_TEST(ForwardCounts, AreWhatTheTilingSays) {
                        std::to_string(double(plain.instructions) / double(Counts::kProducts)));
 }
 
-// The other kernel: the mask is read on top, a byte per score and head. No tile is left out.
-TYPED_TEST(ForwardCounts, AMaskCostsItsBytes) {
+// The mask's bits are read on top, and whether there are any for 128 keys each. No tile is left
+// out.
+TYPED_TEST(ForwardCounts, AMaskCostsItsBits) {
   using Counts = TestFixture;
   attend::Tensor<bool, 4> mask(1, 1, Counts::kLength, Counts::kLength);
   mask.setConstant(true);
   const attend::cuda::Tensor<bool, 4> there(mask);
   const gpu::Counts masked = Counts::counts({.mask = there});
   EXPECT_EQ(masked.by_opcode.at("mma"), Counts::kProducts);
-  EXPECT_EQ(masked.global_bytes_read,
-            (1 + 2 * 2) * Counts::kTensorBytes + Counts::kHeads * mask.size());
+  const auto tiles_of_keys = Counts::kLength / (std::is_same_v<TypeParam, Halves> ? 64 : 32);
+  const auto words = Counts::kHeads * Counts::kLength * tiles_of_keys * 4;
+  EXPECT_EQ(masked.global_bytes_read, (1 + 2 * 2) * Counts::kTensorBytes + words * 4 + 4 * 2);
+}
+
+// Keys that a mask hides from all queries of a block are neither read nor computed with.
+TYPED_TEST(ForwardCounts, TilesThatAMaskHidesCostNothing) {
+  using Counts = TestFixture;
+  attend::Tensor<bool, 4> mask(1, 1, Counts::kLength, Counts::kLength);
+  for (int i = 0; i < Counts::kLength; ++i)
+    for (int j = 0; j < Counts::kLength; ++j) mask(0, 0, i, j) = i / 128 == j / 128;
+  const attend::cuda::Tensor<bool, 4> there(mask);
+  EXPECT_EQ(Counts::counts({.mask = there}).by_opcode.at("mma"), Counts::kProducts / 2);
+  attend::Tensor<bool, 2> padding(1, Counts::kLength);
+  for (int j = 0; j < Counts::kLength; ++j) padding(0, j) = j < 100;
+  const attend::cuda::Tensor<bool, 2> of_keys(padding);
+  EXPECT_EQ(Counts::counts({.mask = of_keys}).by_opcode.at("mma"), Counts::kProducts / 2);
 }
 
 // Their greatest score is -inf, but nothing is computed again for them.

@@ -87,6 +87,26 @@ bool any_variant_is_right() {
   return right(attention, q, k, v, call, expected);
 }
 
+// A mask of each head's own, which hides whole tiles from some queries.
+bool masked_products_are_right() {
+  static const Half4 q = random<Half>(1, 2, 200, 40), k = random<Half>(1, 1, 300, 40),
+                     v = random<Half>(1, 1, 300, 40);
+  static const auto mask = [] {
+    attend::Tensor<bool, 4> keeps(1, 2, 200, 300);
+    for (int h = 0; h < 2; ++h)
+      for (int i = 0; i < 200; ++i)
+        for (int j = 0; j < 300; ++j)
+          keeps(0, h, i, j) = i / 100 == j / 150 && (i * 7 + j * 5 + h) % 11 != 3;
+    return keeps;
+  }();
+  static const attend::Attend<Half> attention{{.flash = true}};
+  attend::Call<Half> call{.mask = mask};
+  static const auto expected = on_the_host(attention, q, k, v, call);
+  const attend::cuda::Tensor<bool, 4> there_mask(mask);
+  call.mask = there_mask;
+  return right(attention, q, k, v, call, expected);
+}
+
 // Parts of the keys, merged; the greatest score is in the first.
 bool split_keys_are_right() {
   static const Half4 q = random<Half>(1, 1, 1, 40), v = random<Half>(1, 1, 2100, 16), k = [] {
@@ -101,16 +121,19 @@ bool split_keys_are_right() {
 
 class ProductsMutants : public Mutants {};
 class AnyVariantMutants : public Mutants {};
+class MaskMutants : public Mutants {};
 class MergeMutants : public Mutants {};
 
 TEST_P(ProductsMutants, AreCaught) { expect_caught(products_are_right); }
 TEST_P(AnyVariantMutants, AreCaught) { expect_caught(any_variant_is_right); }
+TEST_P(MaskMutants, AreCaught) { expect_caught(masked_products_are_right); }
 TEST_P(MergeMutants, AreCaught) { expect_caught(split_keys_are_right); }
 
 constexpr const char* kProducts =
     "5flash.*3F16ELi64ELNS0_11FlashScoresE0EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
 constexpr const char* kAny =
     "5flash.*3F16ELi64ELNS0_11FlashScoresE1EEENS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
+constexpr const char* kPack = "9pack_maskINS_7VariantIfNS_10NoScoreModENS_9NoMaskModE";
 constexpr const char* kMerge = "12merge_splitsINS_3F16E.*NoScoreModENS_9NoMaskModE";
 constexpr const char* kFour = "\\{(%r\\d+),(%r\\d+),(%r\\d+),(%r\\d+)\\}";
 constexpr const char* kXor = "xor\\.b32 +\t?(%r\\d+), (%r\\d+), ";
@@ -156,19 +179,31 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Flash, AnyVariantMutants,
+    ::testing::Values(Mutant{"keys_barrier", kAny, kBarrier, 2, ""},
+                      Mutant{"values_barrier", kAny, kBarrier, 3, ""},
+                      Mutant{"queries_fragments_swapped", kAny,
+                             std::string("(ldmatrix.*shared.b16 )") + kFour, 0, "$1{$3,$2,$4,$5}"},
+                      Mutant{"exit_without_waiting", kAny, kWait, 2, ""},
+                      Mutant{"bias_of_other_keys", kAny, "(ld\\.global\\.v4\\.f32.*)\\+64\\]", 0,
+                             "$1+80]"},
+                      Mutant{"cap", kAny, "ex2\\.approx\\.ftz", 0, "rcp.approx.ftz"},
+                      Mutant{"dropout_round", kAny, "(mul.*), 3528531795;", 3, "$1, 3528531793;"},
+                      Mutant{"dropout_threshold", kAny, "setp\\.gt\\.u32", 1, "setp.le.u32"},
+                      Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 4, ""}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(
+    Flash, MaskMutants,
     ::testing::Values(
-        Mutant{"keys_barrier", kAny, kBarrier, 2, ""},
-        Mutant{"values_barrier", kAny, kBarrier, 3, ""},
-        Mutant{"queries_fragments_swapped", kAny, std::string("(ldmatrix.*shared.b16 )") + kFour, 0,
-               "$1{$3,$2,$4,$5}"},
-        Mutant{"mask_of_other_keys", kAny, "(ld\\.global\\.u32.*)\\+16\\]", 0, "$1+20]"},
-        Mutant{"exit_without_waiting", kAny, kWait, 2, ""},
-        Mutant{"bias_of_other_keys", kAny, "(ld\\.global\\.v4\\.f32.*)\\+64\\]", 0, "$1+80]"},
-        Mutant{"cap", kAny, "ex2\\.approx\\.ftz", 0, "rcp.approx.ftz"},
-        Mutant{"dropout_round", kAny, "(mul.*), 3528531795;", 3, "$1, 3528531793;"},
-        Mutant{"dropout_threshold", kAny, "setp\\.gt\\.u32", 1, "setp.le.u32"},
-        Mutant{"mask_bits_swapped", kAny, "134480385", 0, "134480130"},  // 0x08040201
-        Mutant{"weights_warp_barrier", kAny, "bar\\.warp\\.sync[^;]*;", 4, ""}),
+        Mutant{"bytes_of_other_keys", kPack, "(ld\\.global\\.u32.*)\\+16\\]", 0, "$1+20]"},
+        Mutant{"bits_swapped", kPack, "134480385", 0, "134480130"},  // 0x08040201
+        Mutant{"bits_of_other_keys", kPack, "(shl\\.b32 .*), 12;", 0, "$1, 8;"},
+        Mutant{"tile_of_each_word", kPack, "bar\\.red\\.or", 0, "bar.red.and"},
+        Mutant{"words_of_other_rows", kProducts, "(shr\\.u64 .*), 2;", 0, "$1, 3;"},
+        Mutant{"words_of_other_keys", kProducts, "(shr\\.s32 .*), 7;", 4, "$1, 8;"},
+        Mutant{"other_tile_hidden", kProducts, "(shr\\.s32 .*), 7;", 2, "$1, 8;"},
+        Mutant{"tiles_of_one_lane", kProducts, "vote\\.sync\\.ballot[^;]*, (%p\\d+), [^;]*;", 0,
+               "selp.b32 $1, 1, 0, $1;"}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -183,6 +218,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(NoFlashMutant, IsRight) {
   EXPECT_TRUE(right_without_mutant(products_are_right));
   EXPECT_TRUE(right_without_mutant(any_variant_is_right));
+  EXPECT_TRUE(right_without_mutant(masked_products_are_right));
   EXPECT_TRUE(right_without_mutant(split_keys_are_right));
 }
 

@@ -7,9 +7,10 @@ namespace {
 
 using attend::Path;
 
-template <class Element, Path path>
+template <class Element, Path path, int HeadDim = 4>
 struct OnDevice {
   using T = Element;
+  static constexpr int kDim = HeadDim;
   template <class Number, int Rank>
   using There = std::optional<attend::cuda::Tensor<Number, Rank>>;
 
@@ -56,7 +57,8 @@ namespace hostile {
 
 using Places = ::testing::Types<OnDevice<float, Path::math>, OnDevice<float, Path::mem_efficient>,
                                 OnDevice<Eigen::bfloat16, Path::mem_efficient>,
-                                OnDevice<Eigen::bfloat16, Path::flash>>;
+                                OnDevice<Eigen::bfloat16, Path::flash>,
+                                OnDevice<Eigen::bfloat16, Path::flash, 40>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Device, Hostile, Places);
 
 }  // namespace hostile

@@ -48,8 +48,8 @@ struct WarpgroupCounts : ::testing::Test {
     const auto result = out.host();
     for (Eigen::Index n = 0; n < result.size(); ++n) EXPECT_EQ(result.data()[n], Half(0.5f));
     const auto launches = gpu::emulated_control()->take_launches();
-    EXPECT_EQ(launches.size(), 1u);
-    return launches.empty() ? gpu::Counts{} : checked(launches.front());
+    EXPECT_EQ(launches.size(), call.mask.given() ? 2u : 1u);  // its bits come first
+    return launches.empty() ? gpu::Counts{} : checked(launches.back());
   }
 
   static std::uint64_t products_in(const gpu::Counts& counts) {
@@ -90,14 +90,25 @@ TEST_F(WarpgroupCounts, CausalSkipsTiles) {
   EXPECT_EQ(causal.global_bytes_read, kTensorBytes + 2 * 4 * kTensorBytes * 10 / 16);
 }
 
-// The other kernel: the mask is read on top, a byte per score and head. No tile is left out.
-TEST_F(WarpgroupCounts, AMaskCostsItsBytes) {
+// The same kernel: the mask's bits are read on top, and whether there are any for each tile. None
+// is left out.
+TEST_F(WarpgroupCounts, AMaskCostsItsBits) {
   attend::Tensor<bool, 4> mask(1, 1, kLength, kLength);
   mask.setConstant(true);
   const attend::cuda::Tensor<bool, 4> there(mask);
   const gpu::Counts masked = forward({.mask = there});
+  EXPECT_EQ(products_in(masked), products(kTiles));
   EXPECT_EQ(masked.global_bytes_read,
-            kTensorBytes + 2 * 4 * kTensorBytes + kHeads * kLength * kLength);
+            kTensorBytes + 2 * 4 * kTensorBytes + kHeads * kLength * kLength / 8 + kTiles);
+}
+
+// Keys that a mask hides from all queries of a tile are neither read nor computed with.
+TEST_F(WarpgroupCounts, TilesThatAMaskHidesCostNothing) {
+  attend::Tensor<bool, 4> mask(1, 1, kLength, kLength);
+  for (int i = 0; i < kLength; ++i)
+    for (int j = 0; j < kLength; ++j) mask(0, 0, i, j) = i / 128 == j / 128;
+  const attend::cuda::Tensor<bool, 4> there(mask);
+  EXPECT_EQ(products_in(forward({.mask = there})), products(kTiles / 4));
 }
 
 // The backward pass, of tiles of 128 and 64 scores: S and dP, and one product for dq, two for dk

@@ -38,7 +38,7 @@ bool products_are_right() {
 
 // More tiles of queries than there are multiprocessors for: a block has three of them.
 bool turns_are_right() {
-  static const Half4 q = random<Half>(1, 300, 1, 8), k = random<Half>(1, 300, 3, 8),
+  static const Half4 q = random<Half>(1, 300, 1, 40), k = random<Half>(1, 300, 3, 40),
                      v = random<Half>(1, 300, 3, 8);
   static const attend::Attend<Half> attention{{.flash = true}};
   static const auto expected = attention.forward(q, k, v).out;
@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Mutant{"values_not_free", kForward, kArrived, 12, "mov.u32 $1, 1;"},
                       Mutant{"keys_never_free", kForward, kArrive, 2, ""},
                       Mutant{"keys_free_too_early", kForward, kDone, 0, ""},
-                      Mutant{"values_free_too_early", kForward, kDone, 2,
+                      Mutant{"values_free_too_early", kForward, kDone, 3,
                              "wgmma.wait_group.sync.aligned 1;"},
                       Mutant{"last_outputs_not_waited_for", kForward, kDone, 5, ""},
                       Mutant{"scores_written_too_early", kForward, kFence, 0, ""},

@@ -31,8 +31,9 @@ enum class Mask {
   random_per_head,   // (1 h 1 j)
   random_per_query,  // (b 1 i 1): whole rows are empty
   nothing,           // (b h i j), no key at all
+  documents,         // (b h i j), keys of the query's own document: whole tiles are hidden
 };
-inline constexpr int kMasks = 8;
+inline constexpr int kMasks = 8;  // that random cases draw: the first ones
 
 /// Shapes and contents of a bias.
 enum class Bias {
@@ -139,6 +140,15 @@ inline oracle::Array mask(const Case& c, Draw& draw) {
       const Index kept = 1 + draw.below(std::max<Index>(c.len_k, 1));
       for (Index j = 0; j < c.len_k; ++j)
         mask.data[b * static_cast<std::size_t>(c.len_k) + static_cast<std::size_t>(j)] = j < kept;
+    }
+  } else if (c.mask == Mask::documents) {
+    for (std::size_t head = 0; head < static_cast<std::size_t>(c.batch * c.heads); ++head) {
+      const Index length = 90 + draw.below(120);
+      for (Index i = 0; i < c.len_q; ++i)
+        for (Index j = 0; j < c.len_k; ++j)
+          mask.data[(head * static_cast<std::size_t>(c.len_q) + static_cast<std::size_t>(i)) *
+                        static_cast<std::size_t>(c.len_k) +
+                    static_cast<std::size_t>(j)] = (i + c.len_k - c.len_q) / length == j / length;
     }
   } else {
     for (double& x : mask.data) x = draw.chance(keep);

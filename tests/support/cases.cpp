@@ -303,6 +303,44 @@ std::vector<Case> cases() {
                   .len_k = 1300,
                   .causal = Causal::bottom_right,
                   .infinite = Infinite::key});
+  // Masks that hide whole tiles of keys.
+  list.push_back({.name = "mask_documents",
+                  .batch = 1,
+                  .heads = 4,
+                  .heads_kv = 2,
+                  .len_q = 300,
+                  .len_k = 300,
+                  .mask = Mask::documents});
+  list.push_back({.name = "mask_documents_uniform",
+                  .len_q = 200,
+                  .len_k = 520,
+                  .head_dim = 32,
+                  .mask = Mask::documents,
+                  .causal = Causal::bottom_right,
+                  .lengths = Lengths::some,
+                  .empty_row = EmptyRow::uniform});
+  list.push_back({.name = "mask_documents_decode",
+                  .heads = 6,
+                  .heads_kv = 2,
+                  .len_q = 3,
+                  .len_k = 2500,
+                  .mask = Mask::documents,
+                  .infinite = Infinite::key});
+  // Head dims that devices have kernels of their own for.
+  list.push_back({.name = "d_32", .len_q = 200, .len_k = 230, .head_dim = 32});
+  list.push_back({.name = "d_32_variant",
+                  .heads = 4,
+                  .heads_kv = 2,
+                  .len_q = 130,
+                  .len_k = 150,
+                  .head_dim = 30,
+                  .head_dim_v = 20,
+                  .softcap = 3,
+                  .bias = Bias::full,
+                  .alibi = Alibi::per_head,
+                  .mask = Mask::random,
+                  .dropout = 0.2,
+                  .layout = Layout::heads_inside});
   std::uint64_t seed = 0;
   for (Case& c : list) c.seed = ++seed;
   return list;

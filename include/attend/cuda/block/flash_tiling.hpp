@@ -15,16 +15,15 @@ enum class QueryFragments {
 
 /// What stands between dot products and scores, for which there are kernels of their own.
 enum class FlashScores {
-  products,  ///< nothing but the scale, which the exponential takes in; position excludes keys
+  products,  ///< nothing but the scale, which the exponential takes in; position and a mask exclude
   any,       ///< all that a variant may ask for, dropout too
 };
 
-/// What a thread reads of mask and bias before the dot products they belong to are there.
+/// What a thread reads of a bias before the dot products it belongs to are there.
 enum class FetchAhead {
-  nothing,        ///< registers are short
-  mask,           ///< a bit takes a byte
-  mask_and_row,   ///< and half as many registers as scores, for the bias of one of two rows
-  mask_and_bias,  ///< and as many
+  nothing,      ///< registers are short
+  row_of_bias,  ///< half as many registers as scores, for one of two rows
+  bias,         ///< as many
 };
 
 /// Who computes a product together.
@@ -74,14 +73,11 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},
     {ProductUnit::warp, 128, FlashScores::products, 4, 32, 64, 2, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 256, FlashScores::products, 8, 16, 32, 2, QueryFragments::shared_memory, 1},
-    {ProductUnit::warp, 32, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2,
-     FetchAhead::mask},
-    {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2,
-     FetchAhead::mask},
-    {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2,
-     FetchAhead::mask},
+    {ProductUnit::warp, 32, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
+    {ProductUnit::warp, 64, FlashScores::any, 4, 32, 64, 4, QueryFragments::shared_memory, 2},
+    {ProductUnit::warp, 128, FlashScores::any, 4, 32, 32, 4, QueryFragments::shared_memory, 2},
     {ProductUnit::warp, 256, FlashScores::any, 8, 16, 32, 2, QueryFragments::shared_memory, 1,
-     FetchAhead::mask_and_bias},
+     FetchAhead::bias},
     {ProductUnit::warpgroup, 64, FlashScores::products, 12, 16, 128, 6,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 128, FlashScores::products, 8, 16, 128, 4,
@@ -89,9 +85,9 @@ inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warpgroup, 256, FlashScores::products, 8, 16, 64, 4,
      QueryFragments::shared_memory, 1},
     {ProductUnit::warpgroup, 64, FlashScores::any, 8, 16, 128, 6, QueryFragments::shared_memory, 1,
-     FetchAhead::mask_and_bias},
+     FetchAhead::bias},
     {ProductUnit::warpgroup, 128, FlashScores::any, 8, 16, 128, 4, QueryFragments::shared_memory, 1,
-     FetchAhead::mask_and_row},
+     FetchAhead::row_of_bias},
     {ProductUnit::warpgroup, 256, FlashScores::any, 8, 16, 64, 4, QueryFragments::shared_memory, 1},
     {ProductUnit::warp_of_parts, 64, FlashScores::products, 4, 32, 32, 4,
      QueryFragments::shared_memory, 2},

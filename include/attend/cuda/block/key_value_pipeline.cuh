@@ -66,10 +66,10 @@ class TileProducer {
   /// Brings all there is for the n-th tile of queries, which is the block's `turn`-th.
   template <class V>
   __device__ void bring(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
-                        const Division& work, unsigned n, int turn) {
+                        const MaskBits& mask, const Division& work, unsigned n, int turn) {
     QuerySlot<Engine>& slot = shared_.of_queries[turn % 2];
     if (turn >= 2) wait_for(slot.empty, turn / 2 - 1);
-    slot.rows.template find<kThreads>(problem, variant, Engine::kWidth, work, n, thread(),
+    slot.rows.template find<kThreads>(problem, variant, mask, Engine::kWidth, work, n, thread(),
                                       [] { barrier_sync<2, kThreads>(); });
     slot.keys_values.find(tensors, slot.rows.tile, thread());
     barrier_sync<2, kThreads>();
@@ -81,7 +81,7 @@ class TileProducer {
     mbarrier_arrive_after_copies(slot.full);
     mbarrier_arrive(slot.full);  // what is known of them was written, not copied
 
-    const KeyTiles<Engine, V> tiles(variant, slot.rows.tile, slot.rows.block);
+    const KeyTiles<Engine, V> tiles(variant, mask, slot.rows);
 #pragma unroll 1
     for (int j = tiles.first(); j < tiles.end(); j = tiles.after(j)) {
       bring(slot.keys_values.k, j, tiles.end());

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "../../core/softmax_state.hpp"
+#include "bias_of_rows.cuh"
 #include "key_bits.cuh"
-#include "keys_of_rows.cuh"
 
 /// @file
 /// What a bias does to a tile of scores that lies in registers.
@@ -20,9 +20,9 @@ class RegisterBias {
   using Scores = typename Engine::Scores;
   static constexpr int kRows = Engine::kRows;
   static constexpr int kColumns = Engine::kColumns;
-  static constexpr int kFetchedRows = Engine::kTiling.ahead == FetchAhead::mask_and_bias  ? kRows
-                                      : Engine::kTiling.ahead == FetchAhead::mask_and_row ? 1
-                                                                                          : 0;
+  static constexpr int kFetchedRows = Engine::kTiling.ahead == FetchAhead::bias          ? kRows
+                                      : Engine::kTiling.ahead == FetchAhead::row_of_bias ? 1
+                                                                                         : 0;
 
   /// Of a tile's rows.
   __device__ RegisterBias(const View<const float, 4>& bias, const Rows& rows) : bias_(bias, rows) {}
@@ -79,7 +79,7 @@ class RegisterBias {
   }
 
  private:
-  KeysOfRows<Engine, float> bias_;
+  BiasOfRows<Engine> bias_;
   float4 fours_[kFetchedRows > 0 ? kFetchedRows : 1][kColumns / 4];
 };
 

@@ -7,6 +7,7 @@
 #include "flash_tiling.hpp"
 #include "key_bits.cuh"
 #include "log2_softmax.cuh"
+#include "mask_bits.hpp"
 #include "register_bias.cuh"
 #include "register_dropout.cuh"
 #include "register_mask.cuh"
@@ -36,10 +37,11 @@ class RegisterScoring {
   static constexpr Bits kAll = KeyBits<Engine>::kAll;
 
   /// Of a tile's rows.
-  __device__ RegisterScoring(const Problem& problem, const V& variant, const Rows& rows)
+  __device__ RegisterScoring(const Problem& problem, const V& variant, const MaskBits& mask,
+                             const Rows& rows)
       : variant_(variant),
         rows_(rows),
-        mask_(variant.mask, rows),
+        mask_(mask, rows),
         bias_(variant.bias, rows),
         dropout_(problem, variant.dropout, rows) {}
 
@@ -51,9 +53,10 @@ class RegisterScoring {
   /// Begins to read what `score` needs of the keys `first` and following, the next that it will be
   /// asked for.
   __device__ void fetch(int first) {
+    mask_.forget_fetched();
+    if (mask_.given()) mask_.fetch(first);
     if constexpr (kAny) {
-      mask_.forget_fetched(), bias_.forget_fetched();
-      if (variant_.mask) mask_.fetch(first);
+      bias_.forget_fetched();
       if (variant_.bias) bias_.fetch(first);
     }
   }
@@ -63,26 +66,31 @@ class RegisterScoring {
   /// all rows. Until `look_closely`, keys that a bias of -inf excludes count as allowed: their
   /// score is -inf, too, but NaN where their dot product is not finite.
   __device__ Bits score(Scores& rS, int first, bool within) {
-    if (!kAny && within) return kAll;
+    if (within && only_position_excludes()) return kAll;
     Bits allowed = within ? kAll : seen(first);
+    if (mask_.given()) allowed &= mask_.kept(first);
     if constexpr (kAny) {
-      if (variant_.mask) allowed &= mask_.kept(first);
       if constexpr (V::kHasMaskMod)
         if (!within) allowed &= kept_by_user(first, allowed);
       if (variant_.bias && (V::kHasScoreMod || closely_)) allowed = bias_.kept_of(allowed, first);
       if (!are_products(variant_)) change(rS, allowed, first);
     }
     if (__any_sync(kAllLanes, allowed != kAll))
-      each([&](int r, int c) { rS[r][c] = is_set(allowed, r, c) ? rS[r][c] : -kInfinity<float>; });
-    if constexpr (kAny) met_ |= allowed;
+      each([&](int r, int c) {
+        rS[r][c] = is_allowed(allowed, r, c) ? rS[r][c] : -kInfinity<float>;
+      });
+    met_ |= allowed;
     return allowed;
   }
+
+  /// Whether position alone excludes keys.
+  __device__ bool only_position_excludes() const { return !kAny && !mask_.given(); }
 
   /// Whether one of the thread's keys of row r was allowed, as `score` said; where position alone
   /// excludes, whether the row sees one.
   __device__ bool has_met_key(int r) const {
-    if constexpr (kAny) return (met_ & KeyBits<Engine>::of_row(r, KeyBits<Engine>::kRow)) != 0;
-    return rows_.sees(Engine::row(r));
+    if (only_position_excludes()) return rows_.sees(Engine::row(r));
+    return (met_ & KeyBits<Engine>::of_row(r, KeyBits<Engine>::kRow)) != 0;
   }
 
   /// From now on every bias is looked at before it is added.
@@ -102,19 +110,12 @@ class RegisterScoring {
 
   /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said
   /// since `look_closely`.
-  __device__ bool is_allowed(Bits bits, int first, int r, int c) const {
-    if constexpr (kAny) return is_set(bits, r, c);
-    const TileRow row = rows_.row[Engine::row(r)];  // rarely asked, so that bits need not be kept
-    const int key = first + Engine::key(c);
-    return row.begin <= key && key < row.end;
+  static __device__ bool is_allowed(Bits bits, int r, int c) {
+    return KeyBits<Engine>::is_set(bits, r, c);
   }
 
  private:
   static constexpr bool kAny = Engine::kScores == FlashScores::any;
-
-  static __device__ bool is_set(Bits bits, int r, int c) {
-    return KeyBits<Engine>::is_set(bits, r, c);
-  }
 
   static __device__ bool are_products(const V& variant) {
     return !kAny || variant.scores_are_products();
@@ -153,7 +154,7 @@ class RegisterScoring {
     for (int r = 0; r < kRows; ++r)
 #pragma unroll 1
       for (int c = 0; c < kColumns; ++c)
-        if (is_set(allowed, r, c) && variant_.mask_mod(index(r, first, c)))
+        if (is_allowed(allowed, r, c) && variant_.mask_mod(index(r, first, c)))
           kept |= KeyBits<Engine>::of_row(r, Bits{1} << c);
     return kept;
   }
@@ -177,7 +178,7 @@ class RegisterScoring {
     };
     if (allowed == kAll) return each(change);
     each([&](int r, int c) {
-      if (is_set(allowed, r, c)) change(r, c);
+      if (is_allowed(allowed, r, c)) change(r, c);
     });
   }
 

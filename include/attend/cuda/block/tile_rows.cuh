@@ -3,6 +3,8 @@
 #include <cstdint>
 
 #include "../arch/warp.cuh"
+#include "kept_keys.cuh"
+#include "mask_bits.hpp"
 #include "query_tile.cuh"
 
 /// @file
@@ -54,8 +56,9 @@ struct SeenKeys {
 
 /// One row of a tile.
 struct TileRow {
-  int i, h;        ///< query, counted from the tile's first; query head, from the group's first
-  int begin, end;  ///< keys that position lets it see
+  int i, h;            ///< query, counted from the tile's first; query head, from the group's first
+  int begin, end;      ///< keys that position lets it see
+  std::uint32_t mask;  ///< where its words of the mask begin, counted from the tile's first row's
 };
 
 /// The tile of a block and its rows, `Warps` times `WarpRows`. Rows past the last are like the
@@ -64,18 +67,20 @@ template <int Warps, int WarpRows>
 struct TileRows {
   static constexpr int kCount = Warps * WarpRows;
   QueryTile tile;
-  int count;             ///< of rows that there are
-  std::int64_t shift;    ///< of positions against queries
-  SeenKeys block;        ///< of all rows
-  SeenKeys warp[Warps];  ///< of each warp's rows
+  int count;                        ///< of rows that there are
+  std::int64_t shift;               ///< of positions against queries
+  SeenKeys block;                   ///< of all rows
+  SeenKeys warp[Warps];             ///< of each warp's rows
+  KeptKeys kept;                    ///< that the mask leaves, if there is one
+  const std::uint32_t* mask_words;  ///< of the first row, if there is a mask
   TileRow row[kCount];
 
   /// Looks everything up, of the n-th tile of those `width` columns wide. `Threads` threads do it,
   /// of which this one is the `thread`-th, and `sync` is their barrier. It is there after a
   /// barrier.
   template <int Threads, class V, class Sync>
-  __device__ void find(const Problem& problem, const V& variant, int width, const Division& work,
-                       unsigned n, int thread, Sync sync) {
+  __device__ void find(const Problem& problem, const V& variant, const MaskBits& mask, int width,
+                       const Division& work, unsigned n, int thread, Sync sync) {
     static_assert(Threads % kWarp == 0 && kCount % kWarp == 0);
     const QueryTile own(problem, kCount, width, work, n);
     const KeyBand band = variant.band(problem, own.b);
@@ -87,11 +92,15 @@ struct TileRows {
     const auto group = static_cast<unsigned>(own.group);
     const auto before = static_cast<unsigned>(own.first_row - own.first_i * own.group);
     const int last = static_cast<int>(min(own.rows - own.first_row, std::int64_t{kCount})) - 1;
-    if (thread == 0) tile = own, count = last + 1, shift = band.position(0);
+    if (thread == 0) {
+      tile = own, count = last + 1, shift = band.position(0);
+      mask_words = mask.words.address(own.b, own.first_h, own.first_i);
+    }
     for (int which = thread; which < kCount; which += Threads) {
       const auto r = before + static_cast<unsigned>(min(which, last));
       const KeyRange keys = band.row(own.first_i + r / group);
-      TileRow of{static_cast<int>(r / group), static_cast<int>(r % group), 0, 0};
+      TileRow of{static_cast<int>(r / group), static_cast<int>(r % group), 0, 0, 0};
+      if (mask) of.mask = mask.row(static_cast<unsigned>(of.h), static_cast<unsigned>(of.i));
       SeenKeys seen = SeenKeys::none();
       if (which <= last) {
         of.begin = static_cast<int>(keys.begin), of.end = static_cast<int>(keys.end);
@@ -100,6 +109,10 @@ struct TileRows {
       row[which] = of;
       seen = seen.template of_lanes<WarpRows>();
       if (which % WarpRows == 0) warp[which / WarpRows] = seen.within(begin, end);
+    }
+    if (mask) {
+      const unsigned last_i = (before + static_cast<unsigned>(last)) / group;
+      kept.find<Threads>(mask, own, static_cast<int>(last_i) + 1, begin, end, thread);
     }
     sync();
     if (thread == 0) {
@@ -111,8 +124,9 @@ struct TileRows {
   }
   /// Of the tile of block blockIdx.x, by all its threads.
   template <int Threads, class V>
-  __device__ void find(const Problem& problem, const V& variant, int width, const Division& work) {
-    find<Threads>(problem, variant, width, work, blockIdx.x, static_cast<int>(threadIdx.x),
+  __device__ void find(const Problem& problem, const V& variant, const MaskBits& mask, int width,
+                       const Division& work) {
+    find<Threads>(problem, variant, mask, width, work, blockIdx.x, static_cast<int>(threadIdx.x),
                   [] { __syncthreads(); });
   }
 

@@ -43,14 +43,14 @@ __device__ void dot_products(typename Engine::Scores& rS, const typename Engine:
 template <class Engine, class V>
 __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     flash(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
-          SplitResults<float> results) {
+          MaskBits mask, SplitResults<float> results) {
   if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   using T = typename Engine::Element;
   using Scoring = RegisterScoring<Engine, V>;
   constexpr int kTileColumns = Engine::kTileColumns;
   auto& shared = dynamic_shared<FlashShared<Engine>>();
 
-  shared.rows.template find<Engine::kThreads>(problem, variant, Engine::kWidth, results.work);
+  shared.rows.template find<Engine::kThreads>(problem, variant, mask, Engine::kWidth, results.work);
   shared.keys_values.find(tensors, shared.rows.tile);
   __syncthreads();
   const SeenKeys& warp_keys = shared.rows.warp[static_cast<int>(threadIdx.x) / kWarp];
@@ -59,9 +59,9 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   begin_copy<Engine::kThreads>(shared.q, gQ, row_layout(tensors.q));
   cp_async_commit_group();
 
-  const KeyTiles<Engine, V> tiles(variant, shared.rows.tile, shared.rows.block);
+  const KeyTiles<Engine, V> tiles(variant, mask, shared.rows);
   KeyValueRing<Engine, V> ring(shared.ring, shared.keys_values, tiles);
-  Scoring scoring(problem, variant, shared.rows);
+  Scoring scoring(problem, variant, mask, shared.rows);
   typename Engine::Queries rQ(shared.q);
   typename Engine::Output rO;
   Log2Softmax<Engine> softmax(Scoring::score_scale(variant));
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
       typename Scoring::Bits allowed = Scoring::kAll;
       const Coverage kept = tiles.coverage(Engine::first_row(), Engine::kTiling.warp_rows, j);
       const bool sees = warp_keys.touch(j, kTileColumns) && kept != Coverage::none;
-      const auto is_allowed = [&](int r, int c) { return scoring.is_allowed(allowed, j, r, c); };
+      const auto is_allowed = [&](int r, int c) { return Scoring::is_allowed(allowed, r, c); };
 
       if (sees) scoring.fetch(j);
       const auto& sK = ring.keys(j);

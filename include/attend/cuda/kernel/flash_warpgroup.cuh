@@ -36,17 +36,20 @@ struct FlashTile {
   float factors[Engine::kRows];
   typename Scoring::Bits allowed;  ///< of the latest tile of keys
   bool excluded = false;           ///< whether some key was not
-  int plain_first, plain_last;     ///< position excludes none from where tiles begin in between
+  int plain_first, plain_last;     ///< no key is excluded from tiles that begin in between
 
   /// No key yet.
-  __device__ FlashTile(const Problem& problem, const V& variant, const typename Engine::Rows& rows)
+  __device__ FlashTile(const Problem& problem, const V& variant, const MaskBits& mask,
+                       const typename Engine::Rows& rows)
       : rows(rows),
-        tiles(variant, rows.tile, rows.block),
-        scoring(problem, variant, rows),
+        tiles(variant, mask, rows),
+        scoring(problem, variant, mask, rows),
         softmax(Scoring::score_scale(variant)) {
     const SeenKeys& keys = rows.block;
     plain_first = max(keys.all_begin, keys.any_begin);
-    plain_last = min(keys.all_end, keys.any_end) - Engine::kTileColumns;
+    plain_last = scoring.only_position_excludes()
+                     ? min(keys.all_end, keys.any_end) - Engine::kTileColumns
+                     : -1;
     softmax.clear();
     clear<Engine>(rO);
   }
@@ -70,11 +73,11 @@ struct FlashTile {
 template <class Engine, class V>
 __device__ void compute(const Problem& problem, const V& variant,
                         const ForwardTensors<typename Engine::Element>& tensors,
-                        const SplitResults<float>& results, WarpgroupShared<Engine>& shared,
-                        int turn, unsigned& n) {
+                        const MaskBits& mask, const SplitResults<float>& results,
+                        WarpgroupShared<Engine>& shared, int turn, unsigned& n) {
   using Scores = typename Engine::Scores;
   const TileUser<Engine> user(shared);
-  FlashTile<Engine, V> at(problem, variant, user.wait_for_queries(turn).rows);
+  FlashTile<Engine, V> at(problem, variant, mask, user.wait_for_queries(turn).rows);
   auto& sQ = shared.q[turn % WarpgroupShared<Engine>::kQueryTiles];
   const int begin = at.tiles.first();
   int end = at.tiles.end();
@@ -161,8 +164,8 @@ __device__ void compute(const Problem& problem, const V& variant,
 template <class Engine, class V>
 __device__ void compute_closely(const Problem& problem, const V& variant,
                                 const ForwardTensors<typename Engine::Element>& tensors,
-                                const SplitResults<float>& results, WarpgroupShared<Engine>& shared,
-                                unsigned n) {
+                                const MaskBits& mask, const SplitResults<float>& results,
+                                WarpgroupShared<Engine>& shared, unsigned n) {
   using T = typename Engine::Element;
   constexpr int kThreads = Engine::kThreads;
   auto& rows = shared.of_queries[0].rows;
@@ -171,12 +174,12 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   auto &sK = shared.tile[0], &sV = shared.tile[1];
   const int thread = static_cast<int>(threadIdx.x);
   Engine::sync();
-  rows.template find<kThreads>(problem, variant, Engine::kWidth, results.work, n, thread,
+  rows.template find<kThreads>(problem, variant, mask, Engine::kWidth, results.work, n, thread,
                                [] { Engine::sync(); });
   keys_values.find(tensors, rows.tile);
   Engine::sync();
 
-  FlashTile<Engine, V> at(problem, variant, rows);
+  FlashTile<Engine, V> at(problem, variant, mask, rows);
   at.scoring.look_closely();
   const RowsInTensor<typename Engine::Rows, const T> gQ(rows, tensors.q);
 #pragma unroll 1
@@ -192,9 +195,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
     typename Engine::Scores rS;
     Engine::begin_dot_products(rS, Engine::queries(sQ), sK);
     Engine::template wait<0>(rS);
-    const auto is_allowed = [&](int r, int c) {
-      return at.scoring.is_allowed(at.allowed, j, r, c);
-    };
+    const auto is_allowed = [&](int r, int c) { return at.scoring.is_allowed(at.allowed, r, c); };
     at.scoring.fetch(j);
     at.score(rS, j);
     at.softmax.add_any(rS, at.factors, is_allowed);
@@ -234,7 +235,8 @@ inline constexpr int kMostTurns = 64;
 template <class Engine, class V>
 __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
                                     const ForwardTensors<typename Engine::Element>& tensors,
-                                    const SplitResults<float>& results, unsigned count) {
+                                    const MaskBits& mask, const SplitResults<float>& results,
+                                    unsigned count) {
   auto& shared = dynamic_shared<WarpgroupShared<Engine>>();
   if (threadIdx.x == 0) shared.init();
   __syncthreads();
@@ -243,20 +245,21 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
     TileProducer<Engine> producer(shared);
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
-      producer.bring(problem, variant, tensors, results.work, tile_of_turn(turn), turn);
+      producer.bring(problem, variant, tensors, mask, results.work, tile_of_turn(turn), turn);
     mbarrier_arrive(shared.brought);
   } else {
     setmaxnreg_inc<Engine::kRegisters>();
     unsigned n = 0;
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
-      compute<Engine>(problem, variant, tensors, results, shared, turn, n);
+      compute<Engine>(problem, variant, tensors, mask, results, shared, turn, n);
     Engine::sync();
     mbarrier_wait(shared.brought, 0);
 #pragma unroll 1
     for (int turn = 0; tile_of_turn(turn) < count; ++turn)
       if ((shared.again[turn / 32] >> turn % 32 & 1) != 0)
-        compute_closely<Engine>(problem, variant, tensors, results, shared, tile_of_turn(turn));
+        compute_closely<Engine>(problem, variant, tensors, mask, results, shared,
+                                tile_of_turn(turn));
   }
 }
 
@@ -264,9 +267,9 @@ __device__ void flash_on_warpgroups(const Problem& problem, const V& variant,
 template <class Engine, class V>
 __global__ void __launch_bounds__(kWarpgroupThreads<Engine::kBlockThreads>, 1)
     flash_warpgroup(Problem problem, V variant, ForwardTensors<typename Engine::Element> tensors,
-                    SplitResults<float> results, unsigned count) {
+                    MaskBits mask, SplitResults<float> results, unsigned count) {
   if constexpr (is_compiled(Engine::kCompiled))
-    flash_on_warpgroups<Engine>(problem, variant, tensors, results, count);
+    flash_on_warpgroups<Engine>(problem, variant, tensors, mask, results, count);
 }
 
 }  // namespace attend::cuda

@@ -8,6 +8,7 @@
 #include "../kernel/flash.cuh"
 #include "../kernel/flash_warpgroup.cuh"
 #include "launch.cuh"
+#include "pack_mask.cuh"
 #include "splits.cuh"
 #include "warpgroups.cuh"
 
@@ -31,6 +32,7 @@ template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
                          const ForwardTensors<typename Engine::Element>& tensors,
                          cudaStream_t stream) {
+  const PackedMask mask(variant, stream);
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   const auto& results = splits.results();
   const std::int64_t count =
@@ -50,12 +52,12 @@ void launch_flash_engine(const Problem& problem, const V& variant,
     constexpr std::size_t kShared = sizeof(WarpgroupShared<Engine>);
     allow_shared_memory(kernel, kShared);
     launch("flash", kernel, {blocks, Engine::kBlockThreads, kShared}, stream, problem, variant,
-           tensors, results, static_cast<unsigned>(count));
+           tensors, mask.bits(), results, static_cast<unsigned>(count));
   } else {
     constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
     allow_shared_memory(kernel, kShared);
     launch("flash", kernel, {count, Engine::kThreads, kShared}, stream, problem, variant, tensors,
-           results);
+           mask.bits(), results);
   }
   splits.merge(problem, tensors, stream);
 }
@@ -86,8 +88,7 @@ void launch_flash_tiling(const Problem& problem, const V& variant, const Forward
 /// Whether scores are no more than `FlashScores::products`.
 template <class V>
 bool are_products(const V& variant) {
-  return variant.scores_are_products() && !variant.excludes_beyond_position() &&
-         !variant.dropout.active();
+  return variant.scores_are_products() && !variant.dropout.active();
 }
 
 /// Runs the flash path: half types, head dims up to 256.

@@ -13,8 +13,8 @@
 namespace attend::cuda {
 
 /// Where a lane reads its rows' octets of a tile. A lane reads every other octet of rows that agree
-/// in row % 8, whose octets are swizzled alike, so that its address for octets 2k and 2k + 1 is that
-/// for octets 0 and 1 with bits of 2k flipped.
+/// in row % 8, whose octets are swizzled alike, so that its address for octets 2k and 2k + 1 is
+/// that for octets 0 and 1 with bits of 2k flipped.
 template <class Tile>
 struct LaneOctets {
   std::uint32_t first;  ///< of octets 0, 1

@@ -21,7 +21,8 @@ __device__ inline bool not_finite(BF16 x) { return (x.bits & 0x7f80) == 0x7f80; 
 template <class T>
 using Octet = Piece<T>;
 
-/// A matrix of 16-bit elements in shared memory, in panels of 64 columns (32 where there are no more).
+/// A matrix of 16-bit elements in shared memory, in panels of 64 columns (32 where there are no
+/// more).
 template <class Element, int RowCount, int ColumnCount>
 struct HalfTile : SwizzledTile<Element, RowCount, ColumnCount> {
   using T = Element;

@@ -26,7 +26,7 @@ struct alignas(128) SwizzledTile {
   static constexpr int kColumns = ColumnCount;
   static constexpr int kInPiece = Piece<T>::kCount;  ///< elements
   static constexpr int kPieces = kColumns / kInPiece;
-  static constexpr int kPanelPieces = kPieces < 8 ? 4 : 8;          ///< of a row of a panel
+  static constexpr int kPanelPieces = kPieces < 8 ? 4 : 8;       ///< of a row of a panel
   static constexpr std::uint32_t kRowBytes = kPanelPieces * 16;  ///< of a row of a panel
   static constexpr std::uint32_t kPanelBytes = kRows * kRowBytes;
   static_assert(kPieces % kPanelPieces == 0, "the swizzle permutes a panel's pieces");

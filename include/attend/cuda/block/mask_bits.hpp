@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "../../core/view.hpp"
+
+/// @file
+/// A mask as the flash kernels take it: a bit for each key, in the order of registers.
+
+namespace attend::cuda {
+
+/// Queries and keys of a tile of a mask.
+inline constexpr int kMaskTileRows = 64, kMaskTileKeys = 128;
+/// Words of a row of a tile.
+inline constexpr int kMaskTileWords = kMaskTileKeys / 32;
+
+/// A mask in words and in tiles, broadcast as it is itself. Null: there is no mask.
+struct MaskBits {
+  /// (b h i w). Of the keys of a tile the four lanes that share a row of scores have a word each,
+  /// whose bits are the lane's keys in order: four neighbours of every sixteen (see
+  /// `FlashPart::key`). Bits of keys that do not exist are 0.
+  View<const std::uint32_t, 4> words;
+  /// (b h m n). Whether any bit is set in a tile.
+  View<const bool, 4> tiles;
+
+  /// Where the words of a row begin, counted from those of row (0, 0), in words of a tile: a mask
+  /// of a byte a key would have to fill 512 GiB before these are more than 32 bits.
+  ATTEND_HD std::uint32_t row(std::int64_t h, std::int64_t i) const {
+    return static_cast<std::uint32_t>((h * words.stride(1) + i * words.stride(2)) / kMaskTileWords);
+  }
+  /// Whether there is a mask.
+  ATTEND_HD explicit operator bool() const { return static_cast<bool>(words); }
+};
+
+}  // namespace attend::cuda

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../kernel/pack_mask.cuh"
+#include "launch.cuh"
+#include "memory.hpp"
+
+/// @file
+/// A call's mask, made into bits.
+
+namespace attend::cuda {
+
+/// The bits of a variant's mask: an eighth of its bytes, given back in the stream's order.
+class PackedMask {
+ public:
+  /// In the stream's order; none if there is no mask.
+  /// @throws device_error if there is no memory.
+  template <class V>
+  PackedMask(const V& variant, cudaStream_t stream) {
+    const View<const bool, 4>& mask = variant.mask;
+    if (!mask || mask.size() == 0) return;
+    Extents<4> extents = mask.extents();
+    for (int axis = 0; axis < 3; ++axis)
+      if (mask.stride(axis) == 0) extents[static_cast<std::size_t>(axis)] = 1;
+    const auto [b, h, i, j] = extents;
+    const std::int64_t m = (i + kMaskTileRows - 1) / kMaskTileRows;
+    const std::int64_t n = (j + kMaskTileKeys - 1) / kMaskTileKeys;
+    const std::int64_t word_count = b * h * i * n * kMaskTileWords, tile_count = b * h * m * n;
+    memory_ = Memory(static_cast<std::size_t>(word_count) * sizeof(std::uint32_t) +
+                         static_cast<std::size_t>(tile_count) * sizeof(bool),
+                     Stream::borrowed(stream));
+    auto* const words = static_cast<std::uint32_t*>(memory_.data());
+    auto* const tiles = reinterpret_cast<bool*>(words + word_count);
+    const Extents<4> word_extents{b, h, i, n * kMaskTileWords}, tile_extents{b, h, m, n};
+    launch("pack_mask", pack_mask<V>, {tile_count, kPackThreads}, stream,
+           View<const bool, 4>(mask.data(), extents, mask.strides()),
+           View<std::uint32_t, 4>(words, word_extents), View<bool, 4>(tiles, tile_extents));
+    bits_ = {{words, word_extents, repeated(word_extents)},
+             {tiles, tile_extents, repeated(tile_extents)}};
+  }
+
+  /// As kernels take them.
+  const MaskBits& bits() const { return bits_; }
+
+ private:
+  // Strides that stay where they are along axes of extent 1.
+  static Strides<4> repeated(const Extents<4>& extents) {
+    Strides<4> strides = contiguous_strides(extents);
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      if (extents[axis] == 1) strides[axis] = 0;
+    return strides;
+  }
+
+  Memory memory_;
+  MaskBits bits_;
+};
+
+}  // namespace attend::cuda
