@@ -6,6 +6,7 @@
 #include "../../core/score_gradient.hpp"
 #include "../arch/convert.cuh"
 #include "../tile/rows.cuh"
+#include "mask_bits.hpp"
 
 /// @file
 /// What kernels of a backward pass have in common: what they are given, and how a gradient leaves.
@@ -22,6 +23,7 @@ struct GradientCall {
   BackwardTensors<T> tensors;              ///< what is read and written
   View<RowGradient<RealOf<T>>, 3> states;  ///< (b h i)
   View<const bool, 1> distrusted_runs;     ///< whether one of `kRowsOfRun` neighbouring rows is
+  MaskBits mask;                           ///< the variant's
   RowLayout q, k, v, grad_out;             ///< of the tensors' rows
 
   /// Whether there may be a distrusted row among `count` queries from i on of a head.

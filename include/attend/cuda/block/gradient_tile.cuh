@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "gradient_query.cuh"
+#include "mask_bits.hpp"
 
 /// @file
 /// Which queries and keys a block of a backward pass works on.
@@ -81,22 +82,32 @@ struct HeadQueries {
                                       first + count < problem.len_q ? first + count : problem.len_q,
                                       j, end < problem.len_k ? end : problem.len_k});
   }
+  /// Whether mask or function exclude all keys j <= key < end from `count` queries from `first` on.
+  template <class V>
+  __device__ bool hides(const Problem& problem, const V& variant, const MaskBits& mask,
+                        std::int64_t first, int count, std::int64_t j, std::int64_t end) const {
+    if (mask &&
+        mask.hides(b, h, first, min(first + count, problem.len_q), j, min(end, problem.len_k)))
+      return true;
+    return V::kHasMaskMod && coverage(problem, variant, first, count, j, end) == Coverage::none;
+  }
 };
 
-/// Tiles of `Columns` keys, one after the other, without those that the user's function excludes
-/// for all of a block's `Rows` queries.
+/// Tiles of `Columns` keys, one after the other, without those that the mask or the user's function
+/// excludes for all of a block's `Rows` queries.
 template <class V, int Rows, int Columns>
 class SeenKeyTile {
  public:
   std::int64_t j, end;  ///< the tile's first key, the end of all
 
   /// The first tile of `keys`, which the queries `first` and following of a head see.
-  __device__ SeenKeyTile(const Problem& problem, const V& variant, const HeadQueries& head,
-                         const std::int64_t& first, const KeyRange& keys)
+  __device__ SeenKeyTile(const Problem& problem, const V& variant, const MaskBits& mask,
+                         const HeadQueries& head, const std::int64_t& first, const KeyRange& keys)
       : j(keys.begin / Columns * Columns),
         end(keys.end),
         problem_(problem),
         variant_(variant),
+        mask_(mask),
         head_(head),
         first_(first) {
     skip();
@@ -121,14 +132,14 @@ class SeenKeyTile {
 
  private:
   __device__ void skip() {
-    if constexpr (V::kHasMaskMod)
-      while (exists() &&
-             head_.coverage(problem_, variant_, first_, Rows, j, j + Columns) == Coverage::none)
+    if (V::kHasMaskMod || mask_)
+      while (exists() && head_.hides(problem_, variant_, mask_, first_, Rows, j, j + Columns))
         j += Columns;
   }
 
   const Problem& problem_;
   const V& variant_;
+  const MaskBits& mask_;
   const HeadQueries& head_;
   const std::int64_t& first_;
 };
@@ -149,9 +160,11 @@ class SeeingQueries {
   };
 
   /// The first that sees one of the keys.
-  __device__ SeeingQueries(const Problem& problem, const V& variant, const Sought& sought)
+  __device__ SeeingQueries(const Problem& problem, const V& variant, const MaskBits& mask,
+                           const Sought& sought)
       : problem_(problem),
         variant_(variant),
+        mask_(mask),
         sought_(sought),
         left_(problem.len_q == 0 ? 0 : static_cast<int>(problem.group())) {
     skip();
@@ -193,12 +206,13 @@ class SeeingQueries {
     // The mean over all keys is every key's affair.
     while (exists() && variant_.empty_row != EmptyRow::uniform &&
            (!keys().touch(sought_.begin, sought_.end) ||
-            coverage(sought_.begin, sought_.end) == Coverage::none))
+            head().hides(problem_, variant_, mask_, i, sought_.count, sought_.begin, sought_.end)))
       step();
   }
 
   const Problem& problem_;
   const V& variant_;
+  const MaskBits& mask_;
   const Sought& sought_;
   int left_;  // heads, this one included
 };

@@ -28,6 +28,16 @@ struct MaskBits {
   ATTEND_HD std::uint32_t row(std::int64_t h, std::int64_t i) const {
     return static_cast<std::uint32_t>((h * words.stride(1) + i * words.stride(2)) / kMaskTileWords);
   }
+  /// Whether it hides all keys j <= key < j_end from all queries i <= query < i_end of a head, of
+  /// which there are some.
+  ATTEND_HD bool hides(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t i_end,
+                       std::int64_t j, std::int64_t j_end) const {
+    if (!tiles) return false;
+    for (std::int64_t m = i / kMaskTileRows; m * kMaskTileRows < i_end; ++m)
+      for (std::int64_t n = j / kMaskTileKeys; n * kMaskTileKeys < j_end; ++n)
+        if (tiles(b, h, m, n)) return false;
+    return true;
+  }
   /// Whether there is a mask.
   ATTEND_HD explicit operator bool() const { return static_cast<bool>(words); }
 };

@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     begin_copy<kThreads>(shared.ring[stage][0], rows(t.k), call.k);
     begin_copy<kThreads>(shared.ring[stage][1], rows(t.v), call.v);
   };
-  const Tile first_tile(problem, variant, queries, first, keys.any);
+  const Tile first_tile(problem, variant, call.mask, queries, first, keys.any);
   const TileGradients<Engine, Queries::rows, V> gradients(problem, variant, call.scale, queries,
                                                           shared.queries);
   typename Engine::Output rdQ;
@@ -171,7 +171,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     begin_copy<kThreads>(shared.ring[stage][0], rows(t.q), call.q);
     begin_copy<kThreads>(shared.ring[stage][1], rows(t.grad_out), call.grad_out);
   };
-  const SeeingQueries<V> first(problem, variant, own);
+  const SeeingQueries<V> first(problem, variant, call.mask, own);
   const bool averages = variant.empty_row == EmptyRow::uniform;
   const bool sums_dk = kBoth || Engine::group() == 0, sums_dv = kBoth || Engine::group() == 1;
   typename Engine::Output sums[kBoth ? 2 : 1];

@@ -88,8 +88,8 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
   typename Engine::Output rdQ = {};
   bool there = false;
   for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
+    if (queries.hides(problem, variant, call.mask, first, kRows, j, j + kColumns)) continue;
     const Coverage kept = queries.coverage(problem, variant, first, kRows, j, j + kColumns);
-    if (kept == Coverage::none) continue;
     const auto gK = rows_from(t.k.inner(block.b, h_kv), j, keys.any.end);
     const auto gV = rows_from(t.v.inner(block.b, h_kv), j, keys.any.end);
     typename Engine::Scores rS, rG;
@@ -140,7 +140,7 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
   typename Engine::Output rdK = {}, rdV = {};
   bool there = false;
   GradientQuery<V>* sQueries = shared.queries;
-  for (SeeingQueries<V> at(problem, variant, own); at.exists(); at = at.next()) {
+  for (SeeingQueries<V> at(problem, variant, call.mask, own); at.exists(); at = at.next()) {
     const HeadQueries queries = at.head();
     if (kAdds && !call.may_have_distrusted(queries.b, queries.h, at.i, kColumns)) continue;
     sQueries = sQueries == shared.queries ? shared.queries + kColumns : shared.queries;
@@ -252,7 +252,7 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
         bool there = false;
         for (std::int64_t j = own.keys.begin; j < own.keys.end; j += kColumns) {
           if (!keys.touch(j, j + kColumns) ||
-              of_head.coverage(problem, variant, i, kRows, j, j + kColumns) == Coverage::none)
+              of_head.hides(problem, variant, call.mask, i, kRows, j, j + kColumns))
             continue;
           const auto gK = rows_from(t.k.inner(b, problem.head_kv(h)), j);
           const auto gV = rows_from(t.v.inner(b, problem.head_kv(h)), j);

@@ -26,12 +26,12 @@ struct WarpgroupKeyShared<Engine, V, FlashScores::products> : FlashGradientTiles
 
 /// The tiles of queries that a block goes through.
 template <class Engine, class V>
-__device__ auto first_seeing(const Problem& problem, const V& variant,
+__device__ auto first_seeing(const Problem& problem, const V& variant, const MaskBits& mask,
                              const WarpgroupKeyShared<Engine, V>& shared) {
   if constexpr (Engine::kScores == FlashScores::products)
     return SpannedQueries<Engine::kTileColumns>(shared.keys);
   else
-    return SeeingQueries<V>(problem, variant, shared.keys);
+    return SeeingQueries<V>(problem, variant, mask, shared.keys);
 }
 
 /// What a block does.
@@ -63,7 +63,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   Engine::begin_copy(shared.own[0], own_rows(t.k), call.k);
   Engine::begin_copy(shared.own[1], own_rows(t.v), call.v);
 
-  using Tile = decltype(first_seeing(problem, variant, shared));
+  using Tile = decltype(first_seeing(problem, variant, call.mask, shared));
   const auto load = [&](int stage, const Tile& at) {
     const HeadQueries head = at.head();
     const auto rows = [&](const View<const T, 4>& tensor) {
@@ -119,7 +119,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   // One thing after the other, where it has to be known with a look at each tile.
   const auto add_each = [&](Values values) {
     clear<Engine>(rdK), clear<Engine>(rdV);
-    const Tile first = first_seeing(problem, variant, shared);
+    const Tile first = first_seeing(problem, variant, call.mask, shared);
     for_each_loaded<Proxy::async>(first, load, finish, [&](int stage, const Tile& at) {
       const auto& [sQ, sdO] = shared.ring[stage];
       const Values of_q = look_at<Engine>(sQ, values), of_do = look_at<Engine>(sdO, values);
@@ -147,7 +147,7 @@ __device__ void key_gradients_on_warpgroups(const Problem& problem, const V& var
   if constexpr (Engine::kOverlaps) {
     clear<Engine>(rdK), clear<Engine>(rdV);
     Scores rS = {}, rG = {};
-    TileStages<Tile> stages(first_seeing(problem, variant, shared));
+    TileStages<Tile> stages(first_seeing(problem, variant, call.mask, shared));
     stages.start(shared.ring, load, finish);
 #pragma unroll 1
     for (; stages.exists(); stages.advance()) {

@@ -55,7 +55,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
     Engine::begin_copy(shared.ring[stage][0], rows(t.k), call.k);
     Engine::begin_copy(shared.ring[stage][1], rows(t.v), call.v);
   };
-  const Tile first_tile(problem, variant, queries, first, keys.any);
+  const Tile first_tile(problem, variant, call.mask, queries, first, keys.any);
   __syncthreads();
   const TileGradients<Engine, Queries::rows, V> gradients(problem, variant, call.scale, queries,
                                                           shared.queries);

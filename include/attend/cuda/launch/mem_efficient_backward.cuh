@@ -10,6 +10,7 @@
 #include "../kernel/distrusted_gradients.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
 #include "launch.cuh"
+#include "pack_mask.cuh"
 #include "row_gradients.cuh"
 #include "usable.cuh"
 
@@ -25,11 +26,12 @@ inline std::int64_t tiles(std::int64_t count, int size) { return (count + size -
 /// sums by, as half types keep more of gradients that are scaled last.
 template <class T, class V>
 GradientCall<T> gradient_call(V& variant, const BackwardTensors<T>& tensors,
-                              const RowGradients<RealOf<T>>& rows) {
+                              const RowGradients<RealOf<T>>& rows, const PackedMask& mask) {
   const GradientCall<T> call{.scale = variant.scale,
                              .tensors = tensors,
                              .states = rows.states,
                              .distrusted_runs = rows.distrusted_runs,
+                             .mask = mask.bits(),
                              .q = row_layout(tensors.q),
                              .k = row_layout(tensors.k),
                              .v = row_layout(tensors.v),
@@ -151,7 +153,8 @@ template <class T, class V>
 void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
                                    const RowGradients<RealOf<T>>& rows, cudaStream_t stream) {
-  const GradientCall<T> call = gradient_call(variant, tensors, rows);
+  const PackedMask mask(variant, stream);
+  const GradientCall<T> call = gradient_call(variant, tensors, rows, mask);
   if constexpr (std::is_same_v<T, float>) {
     return launch_float_backward(problem, variant, call, stream);
   } else {
