@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                "$1, {$3,$2,$4,$5}"},
         Mutant{"mask_off_by_one", kProducts, "(min\\.s32 .*), 4;", 0, "$1, 3;"},
         Mutant{"mask_of_other_keys", kProducts, "(and\\.b32 .*), 28;", 0, "$1, 24;"},
-        Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 4, "$1, 128;"},
+        Mutant{"tile_skipped", kProducts, "(add\\.s32 .*), 64;", 12, "$1, 128;"},
         Mutant{"scale", kProducts, "(mul\\.f32 .*), 0f3FB8AA3B;", 0, "$1, 0f3F800000;"},
         Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 20, "shfl.sync.idx"},
         Mutant{"exp", kProducts, "ex2\\.approx\\.ftz", 1, "rcp.approx.ftz"},

@@ -48,36 +48,45 @@ class RegisterOutputs {
 
   /// Normalises sums of weighted values (unless other parts of the keys are yet to come), with the
   /// sink and dropout's factor; writes log-sum-exp or the part's state. Returns a bit for each row
-  /// of the warp without any allowed key.
+  /// of the warp without any allowed key, if that matters (`EmptyRow::uniform`).
   template <class Softmax>
   __device__ unsigned finish(Output& rO, const Softmax& softmax) const {
-    unsigned empty = 0;
+    constexpr int kRows = Engine::kRows, kRowLanes = Engine::kRowLanes;
+    static_assert(kRows <= kRowLanes, "of the lanes that share rows each looks after one");
+    const int own = lane() % kRowLanes % kRows;
+    SoftmaxState<float> state = softmax.state(0);
 #pragma unroll
-    for (int r = 0; r < Engine::kRows; ++r) {
-      const bool exists = rows_.exists(Engine::row(r));
-      const Index at = rows_.index(Engine::row(r));
-      const bool writes = exists && lane() % Engine::kRowLanes == 0;
-      SoftmaxState<float> state = softmax.state(r);
-      float factor = dropout_scale();
-      const float sink =
-          rows_.tile.split == 0 ? variant_.sink_logit(at.b, at.h) : -kInfinity<float>;
-      if (sink != -kInfinity<float>) {
-        const SoftmaxState<float> keys = state;
-        state = keys.merged({sink, 1});
-        factor *= keys.rescale(state.max);
-      }
-      if (results_.work.parts > 1) {
-        if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
-      } else {
-        factor *= normaliser(state);
-        if (writes && tensors_.lse) tensors_.lse(at.b, at.h, at.i) = state.lse();
-      }
-#pragma unroll
-      for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factor;
-
-      const unsigned lanes = __ballot_sync(kAllLanes, exists && state.sum == 0);
-      for (int n = 0; n < 8; ++n) empty |= (lanes >> 4 * n & 1) << (8 * r + n);
+    for (int r = 1; r < kRows; ++r) {
+      const SoftmaxState<float> other = softmax.state(r);
+      if (own == r) state = other;
     }
+    const bool exists = rows_.exists(Engine::row(own));
+    const Index at = rows_.index(Engine::row(own));
+    const bool writes = exists && lane() % kRowLanes < kRows;
+    float factor = dropout_scale();
+    const float sink = rows_.tile.split == 0 ? variant_.sink_logit(at.b, at.h) : -kInfinity<float>;
+    if (sink != -kInfinity<float>) {
+      const SoftmaxState<float> keys = state;
+      state = keys.merged({sink, 1});
+      factor *= keys.rescale(state.max);
+    }
+    if (results_.work.parts > 1) {
+      if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
+    } else {
+      factor *= normaliser(state);
+      if (writes && tensors_.lse) tensors_.lse(at.b, at.h, at.i) = state.lse();
+    }
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const float of_row = __shfl_sync(kAllLanes, factor, lane() / kRowLanes * kRowLanes + r);
+#pragma unroll
+      for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= of_row;
+    }
+    if (variant_.empty_row != EmptyRow::uniform) return 0;
+    const unsigned lanes = __ballot_sync(kAllLanes, exists && state.sum == 0);
+    unsigned empty = 0;
+    for (int r = 0; r < kRows; ++r)
+      for (int n = 0; n < 8; ++n) empty |= (lanes >> (kRowLanes * n + r) & 1) << (8 * r + n);
     return empty;
   }
 
