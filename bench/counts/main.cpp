@@ -141,7 +141,7 @@ int main(int count, char** arguments) {
       "| row | launches | products | exponentials | bytes read | bytes written | bank conflicts | "
       "local bytes | instructions per score |\n|---|---|---|---|---|---|---|---|---|\n",
       static_cast<long long>(n));
-  for (const std::int64_t d : {64, 128}) rows<Eigen::half>(Path::flash, "f16", n, d);
+  for (const std::int64_t d : {32, 64, 128}) rows<Eigen::half>(Path::flash, "f16", n, d);
   // Of half types these are flash's kernels.
   for (const std::int64_t d : {64, 128}) rows<float>(Path::mem_efficient, "f32", n, d);
   rows<float>(Path::math, "f32", n, 64);
