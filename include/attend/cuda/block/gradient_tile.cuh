@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "flash_tiling.hpp"
 #include "gradient_query.cuh"
 #include "mask_bits.hpp"
 
@@ -94,8 +95,8 @@ struct HeadQueries {
 };
 
 /// Tiles of `Columns` keys, one after the other, without those that the mask or the user's function
-/// excludes for all of a block's `Rows` queries.
-template <class V, int Rows, int Columns>
+/// excludes for all of a block's `Rows` queries. (Kernels for products take neither.)
+template <class V, FlashScores scores, int Rows, int Columns>
 class SeenKeyTile {
  public:
   std::int64_t j, end;  ///< the tile's first key, the end of all
@@ -132,6 +133,7 @@ class SeenKeyTile {
 
  private:
   __device__ void skip() {
+    if constexpr (scores == FlashScores::products) return;
     if (V::kHasMaskMod || mask_)
       while (exists() && head_.hides(problem_, variant_, mask_, first_, Rows, j, j + Columns))
         j += Columns;

@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   using Scores = typename Engine::Scores;
   constexpr int kThreads = Engine::kThreads;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
-  using Tile = SeenKeyTile<V, kRows, kColumns>;
+  using Tile = SeenKeyTile<V, FlashScores::any, kRows, kColumns>;
   auto& shared = dynamic_shared<FlashQueryShared<Engine, V>>();
   const BackwardTensors<T>& t = call.tensors;
 

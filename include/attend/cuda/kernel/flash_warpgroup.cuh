@@ -107,7 +107,8 @@ __device__ void compute(const Problem& problem, const V& variant,
     }
     ++n;  // the tile of values whose weights these are
     int next = at.tiles.after(begin);
-    // Scores of the next tile of keys, and outputs of this one.
+    // Scores of the next tile of keys, and outputs of this one. `change` makes weights of the
+    // scores, and says which tile comes after.
     const auto step = [&](auto change) {
       Scores rS;
       const int j = next;
@@ -118,8 +119,7 @@ __device__ void compute(const Problem& problem, const V& variant,
       Engine::begin_products(at.rO, rP, values);
       Engine::template wait<1>(rS);
       user.release(n + 1);
-      change(rS, j);
-      next = at.tiles.after(j);
+      next = change(rS, j);
       Engine::template wait<0>(at.rO);
       user.release(n);
       rescale<Engine>(at.rO, at.factors);
@@ -130,9 +130,15 @@ __device__ void compute(const Problem& problem, const V& variant,
       // Where branches meet, results of products would have to be copied: a tile that is taken as
       // it is has a branch for itself.
       if (at.is_plain(next)) {
-        step([&](Scores& rS, int) { at.softmax.add(rS, at.factors); });
+        step([&](Scores& rS, int j) {
+          at.softmax.add(rS, at.factors);
+          return j + Engine::kTileColumns;
+        });
       } else {
-        step([&](Scores& rS, int j) { weigh(rS, j); });
+        step([&](Scores& rS, int j) {
+          weigh(rS, j);
+          return at.tiles.after(j);
+        });
       }
     }
     user.wait(n);

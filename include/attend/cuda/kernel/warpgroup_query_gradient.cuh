@@ -23,7 +23,7 @@ __device__ void query_gradient_on_warpgroups(const Problem& problem, const V& va
   constexpr int kThreads = Engine::kThreads;
   constexpr int kRows = Engine::kTileRows, kColumns = Engine::kTileColumns;
   constexpr bool kProducts = Engine::kScores == FlashScores::products;
-  using Tile = SeenKeyTile<V, kRows, kColumns>;
+  using Tile = SeenKeyTile<V, Engine::kScores, kRows, kColumns>;
   auto& shared = dynamic_shared<FlashQueryShared<Engine, V>>();
   const BackwardTensors<T>& t = call.tensors;
 
