@@ -18,13 +18,13 @@ inline constexpr int kMaskTileWords = kMaskTileKeys / 32;
 struct MaskBits {
   /// (b h i w). Of the keys of a tile the four lanes that share a row of scores have a word each,
   /// whose bits are the lane's keys in order: four neighbours of every sixteen (see
-  /// `FlashPart::key`). Bits of keys that do not exist are 0.
+  /// `FlashPart::key`). A mask that says the same of all keys has one word for a row.
   View<const std::uint32_t, 4> words;
   /// (b h m n). Whether any bit is set in a tile.
   View<const bool, 4> tiles;
 
-  /// Where the words of a row begin, counted from those of row (0, 0), in words of a tile: a mask
-  /// of a byte a key would have to fill 512 GiB before these are more than 32 bits.
+  /// Where the words of a row begin, counted from those of row (0, 0), in words of a tile: of the
+  /// heads of a group 32 bits are enough for 64 GiB.
   ATTEND_HD std::uint32_t row(std::int64_t h, std::int64_t i) const {
     return static_cast<std::uint32_t>((h * words.stride(1) + i * words.stride(2)) / kMaskTileWords);
   }

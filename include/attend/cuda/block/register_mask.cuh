@@ -27,8 +27,8 @@ class RegisterMask {
 
   /// Begins to read what `kept(first)` will be asked for next.
   __device__ void fetch(int first) {
-    const std::uint32_t* const words =
-        rows_.mask_words + first / kMaskTileKeys * kMaskTileWords + opaque(lane()) % 4;
+    const int word = first / kMaskTileKeys * kMaskTileWords + opaque(lane()) % 4;
+    const std::uint32_t* const words = rows_.mask_words + word * mask_.words.stride(3);
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r)
       words_[r] = words[rows_.row[Engine::row(r)].mask * std::uint64_t{kMaskTileWords}];

@@ -16,7 +16,8 @@ inline constexpr int kPackThreads = kMaskTileRows * kMaskTileWords;
 
 /// The word of `count` keys: of 32 of them, four neighbours of every sixteen.
 __device__ inline std::uint32_t packed_keys(const bool* keys, std::int64_t stride, int count) {
-  std::uint32_t fours[kMaskTileKeys / 16] = {};  // bytes, each 0 or 1
+  std::uint32_t fours[kMaskTileKeys / 16] = {};  // bytes, none of which is 0 where a key is kept
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(keys);  // others may write them
   const bool in_fours = stride == 1 && reinterpret_cast<std::uintptr_t>(keys) % 4 == 0;
   if (in_fours && count > kMaskTileKeys - 16 + 3) {
 #pragma unroll
@@ -27,11 +28,14 @@ __device__ inline std::uint32_t packed_keys(const bool* keys, std::int64_t strid
     for (int x = 0; x < kMaskTileKeys / 16; ++x)
 #pragma unroll
       for (int y = 0; y < 4; ++y)
-        if (16 * x + y < count) fours[x] |= (keys[(16 * x + y) * stride] ? 1u : 0u) << 8 * y;
+        if (16 * x + y < count) fours[x] |= std::uint32_t{bytes[(16 * x + y) * stride]} << 8 * y;
   }
   std::uint32_t bits = 0;
 #pragma unroll
-  for (int x = 0; x < kMaskTileKeys / 16; ++x) bits |= dp4a(fours[x], 0x08040201, 0) << 4 * x;
+  for (int x = 0; x < kMaskTileKeys / 16; ++x) {
+    const std::uint32_t top_bits = (fours[x] & 0x7f7f7f7f) + 0x7f7f7f7f | fours[x];
+    bits |= dp4a(top_bits >> 7 & 0x01010101, 0x08040201, 0) << 4 * x;
+  }
   return bits;
 }
 

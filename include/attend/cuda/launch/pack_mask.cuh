@@ -12,7 +12,7 @@
 
 namespace attend::cuda {
 
-/// The bits of a variant's mask: an eighth of its bytes, given back in the stream's order.
+/// The bits of a variant's mask, one for each of its elements, given back in the stream's order.
 class PackedMask {
  public:
   /// In the stream's order; none if there is no mask.
@@ -21,9 +21,9 @@ class PackedMask {
   PackedMask(const V& variant, cudaStream_t stream) {
     const View<const bool, 4>& mask = variant.mask;
     if (!mask || mask.size() == 0) return;
-    Extents<4> extents = mask.extents();
-    for (int axis = 0; axis < 3; ++axis)
-      if (mask.stride(axis) == 0) extents[static_cast<std::size_t>(axis)] = 1;
+    const auto own = [&](int axis) { return mask.stride(axis) == 0 ? 1 : mask.extent(axis); };
+    const bool same_for_keys = mask.stride(3) == 0;
+    const Extents<4> extents{own(0), own(1), own(2), same_for_keys ? kMaskTileKeys : own(3)};
     const auto [b, h, i, j] = extents;
     const std::int64_t m = (i + kMaskTileRows - 1) / kMaskTileRows;
     const std::int64_t n = (j + kMaskTileKeys - 1) / kMaskTileKeys;
@@ -37,8 +37,9 @@ class PackedMask {
     launch("pack_mask", pack_mask<V>, {tile_count, kPackThreads}, stream,
            View<const bool, 4>(mask.data(), extents, mask.strides()),
            View<std::uint32_t, 4>(words, word_extents), View<bool, 4>(tiles, tile_extents));
-    bits_ = {{words, word_extents, repeated(word_extents)},
-             {tiles, tile_extents, repeated(tile_extents)}};
+    Strides<4> word_strides = repeated(word_extents);
+    if (same_for_keys) word_strides[3] = 0;
+    bits_ = {{words, word_extents, word_strides}, {tiles, tile_extents, repeated(tile_extents)}};
   }
 
   /// As kernels take them.
@@ -48,7 +49,7 @@ class PackedMask {
   // Strides that stay where they are along axes of extent 1.
   static Strides<4> repeated(const Extents<4>& extents) {
     Strides<4> strides = contiguous_strides(extents);
-    for (std::size_t axis = 0; axis < 3; ++axis)
+    for (std::size_t axis = 0; axis < 4; ++axis)
       if (extents[axis] == 1) strides[axis] = 0;
     return strides;
   }
