@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+DOCUMENT = 512  # tokens
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 TOKENS, WIDTH = 16384, 2048  # of all batch elements, of all heads: as FlashAttention's papers measure
 
@@ -19,7 +20,7 @@ class Row:
     len_k: int
     head_dim: int
     causal: bool = False
-    asked: str = ""  # padding, mask, bias, dropout
+    asked: str = ""  # padding, mask, documents, bias, dropout
     backward: bool = False
 
     @property
@@ -32,6 +33,8 @@ class Row:
             element = 4 if self.dtype == "f32" else 2
             return 2 * self.batch * self.head_dim * (self.heads + self.heads_kv * self.len_k) * element
         pairs = self.batch * self.heads * self.len_q * self.len_k / (2 if self.causal else 1)
+        if self.asked == "documents":
+            pairs *= DOCUMENT / self.len_k
         return 4 * pairs * self.head_dim * (2.5 if self.backward else 1)
 
 
@@ -55,19 +58,20 @@ def all_rows():
             for causal in (False, True):
                 rows.append(square("f32", head_dim, len, causal))
     for head_dim in (64, 128):
-        for asked in ("", "padding", "mask", "bias", "dropout"):
+        for asked in ("", "padding", "mask", "documents", "bias", "dropout"):
             rows.append(square("f16", head_dim, 4096, asked=asked))
     for head_dim in (64, 128):
         for len in (2048, 16384):
             for causal in (False, True):
                 rows.append(square("f16", head_dim, len, causal, backward=True))
     rows.append(square("bf16", 128, 4096, backward=True))
-    rows.append(square("f32", 64, 2048, backward=True))
+    rows += [square("f32", head_dim, 2048, backward=True) for head_dim in (64, 128)]
     for group in (1, 4):
         for cache in (8192, 32768):
             rows.append(Row(f"decode f16 gqa{group} {cache}", "f16", 4, 8 * group, 8, 1, cache, 128))
     for len_q, len_k, what in ((256, 4096, "read"), (256, 256, "self"), (4096, 256, "write")):
-        rows.append(Row(f"RIN {what} f16", "f16", 32, 16, 16, len_q, len_k, 32))
+        rows += [Row(f"{'backward ' if backward else ''}RIN {what} f16", "f16", 32, 16, 16, len_q, len_k, 32,
+                     backward=backward) for backward in (False, True)]
     return rows
 
 
@@ -85,6 +89,9 @@ class Inputs:
             self.padding[:, row.len_k * 7 // 8:] = False
         if row.asked == "mask":
             self.mask = torch.rand(1, 1, row.len_q, row.len_k, device="cuda") > 1 / 16
+        if row.asked == "documents":
+            document = torch.arange(row.len_k, device="cuda") // DOCUMENT
+            self.mask = (document[:, None] == document)[None, None]
         if row.asked == "bias":
             self.bias = torch.randn(1, row.heads, row.len_q, row.len_k, device="cuda")
         self.row = row
