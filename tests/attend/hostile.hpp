@@ -34,8 +34,7 @@ struct Answer {
 };
 
 /// `Place` says of which elements (`T`) and head dim (`kDim`), whether it is `available()`, and
-/// computes: `forward(q, k,
-/// v, asked)`, and `values_gradient(grad_out, q, k, v, asked)`.
+/// computes: `forward(q, k, v, asked)`, and `values_gradient(grad_out, q, k, v, asked)`.
 template <class Place>
 class Hostile : public ::testing::Test {
  protected:

@@ -45,9 +45,9 @@ struct BackwardCountsOf : ::testing::Test {
     for (Eigen::Index n = 0; n < gradient.size(); ++n)
       EXPECT_NEAR(float(gradient.data()[n]), 0, 1e-3f);
     auto records = gpu::emulated_control()->take_launches();
-    if (call.mask.given() && records.size() > 1) {
-      EXPECT_NE(records[1].kernel.find("pack_mask"), std::string::npos);
-      records.erase(records.begin() + 1);
+    if (call.mask.given() && !records.empty()) {
+      EXPECT_NE(records[0].kernel.find("pack_mask"), std::string::npos);
+      records.erase(records.begin());
     }
     std::vector<std::string> kernels = {"row_gradients", "key_gradients", "query_gradient"};
     if (sizeof(T) == 2) kernels.push_back("distrusted_gradients");

@@ -9,8 +9,8 @@
 
 namespace device {
 
-/// Head dims up to 256. Those up to 32 have kernels of their own: such cases come a second time, with
-/// more columns.
+/// Head dims up to 256. Those up to 32 have kernels of their own: such cases come a second time,
+/// with more columns.
 inline std::vector<support::Case> flash_cases(std::vector<support::Case> list = support::cases()) {
   std::erase_if(list,
                 [](const support::Case& c) { return std::max(c.head_dim, c.head_dim_v) > 256; });

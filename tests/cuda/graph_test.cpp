@@ -54,18 +54,23 @@ std::size_t free_bytes() {
   return free;
 }
 
-// Forward and backward of one path, for queries over `len_k` keys.
-void check(Path path, std::int64_t len_q, std::int64_t len_k) {
+// Forward and backward of one path, for queries over `len_k` keys, with a mask that takes memory of
+// the call's.
+void check(Path path, std::int64_t len_q, std::int64_t len_k, std::int64_t head_dim = 24) {
   SCOPED_TRACE(attend::name(path));
-  const attend::Extents<4> queries{2, 2, len_q, 24}, keys{2, 1, len_k, 24};
-  Host4 host_q(2, 2, len_q, 24), host_k(2, 1, len_k, 24), grad(2, 2, len_q, 24);
+  const attend::Extents<4> queries{2, 2, len_q, head_dim}, keys{2, 1, len_k, head_dim};
+  Host4 host_q(2, 2, len_q, head_dim), host_k(2, 1, len_k, head_dim), grad(2, 2, len_q, head_dim);
+  attend::Tensor<bool, 2> padding(1, len_k);
+  for (std::int64_t j = 0; j < len_k; ++j) padding(0, j) = j % 5 != 3;
+  const attend::cuda::Tensor<bool, 2> mask(padding);
   grad.setRandom(), host_k.setRandom();
   host_q.setZero();
   const Device4 k(host_k), v(host_k), grad_out(grad);
   Device4 q(host_q), out(queries), twice(queries), dq(queries), dk(keys), dv(keys);
   const attend::Attend<Half> attention{{.dropout = 0.2, .flash = true}};
   const attend::cuda::Stream stream;
-  attend::Call<Half> call{.causal = attend::Causal::offset(len_k / 2),
+  attend::Call<Half> call{.mask = mask,
+                          .causal = attend::Causal::offset(len_k / 2),
                           .key_lengths = {len_k, len_k - 3},
                           .rng = attend::Rng{3, 1},
                           .path = path,
@@ -98,7 +103,8 @@ void check(Path path, std::int64_t len_q, std::int64_t len_k) {
 
 TEST(Graph, HoldsATrainingStepOfEveryPath) {
   const auto all = [] {
-    for (const Path path : {Path::flash, Path::mem_efficient, Path::math}) check(path, 40, 70);
+    for (const Path path : {Path::flash, Path::mem_efficient, Path::math})
+      for (const std::int64_t head_dim : {24, 40}) check(path, 40, 70, head_dim);
   };
   all();  // a GPU loads kernels when they are first launched
   const std::size_t before = free_bytes();

@@ -17,7 +17,6 @@
 ///   8.0 two widths; backward of floats on tensor cores two, too.
 /// - bias_gradient: the engines of the backward passes.
 /// - distrusted_gradients, distrusted_bias_gradient: half types.
-/// - pack_mask: variants.
 /// - math, row_gradients, merge_splits, merge_rows, merge_gradients: element types.
 
 namespace attend::cuda {

@@ -43,6 +43,7 @@ KERNELS = """
 #include <attend/cuda/kernel/mem_efficient_backward.cuh>
 #include <attend/cuda/kernel/merge.cuh>
 #include <attend/cuda/kernel/merge_splits.cuh>
+#include <attend/cuda/kernel/pack_mask.cuh>
 #include <attend/cuda/kernel/parameter_gradient.cuh>
 #include <attend/cuda/kernel/row_gradients.cuh>
 #include <attend/cuda/kernel/warpgroup_key_gradients.cuh>
@@ -73,9 +74,11 @@ SOME = [
 ]
 ALL = SOME + [
     "flash<FlashEngine<BF16, 64, FlashScores::any>, WithFunctors>",
+    "flash<FlashEngine<F16, 32, FlashScores::products>, Plain>",
     "mem_efficient<ScalarEngine<float, 64>, Plain>",
     "flash_query_gradient<FlashGradientEngine<BF16, 256, FlashGradient::of_query>, WithFunctors>",
     "store_integers<Plain>",
+    "pack_mask<Plain>",
     "merge_splits<F16, Plain>",
     "merge_rows<F16>",
     "merge_gradients<BF16>",

@@ -15,7 +15,8 @@ enum class QueryFragments {
 
 /// What stands between dot products and scores, for which there are kernels of their own.
 enum class FlashScores {
-  products,  ///< nothing but the scale, which the exponential takes in; position and a mask exclude
+  products,  ///< nothing but the scale, which the exponential takes in; position excludes keys, and
+             ///< in the forward pass a mask
   any,       ///< all that a variant may ask for, dropout too
 };
 
@@ -51,7 +52,7 @@ struct FlashTiling {
   int slots;               ///< of the ring of tiles
   QueryFragments queries;  ///< where they are kept
   int blocks;              ///< on a multiprocessor together: registers are limited to allow it
-  FetchAhead ahead = FetchAhead::nothing;  ///< of what scores need
+  FetchAhead ahead = FetchAhead::nothing;  ///< of a bias
 
   /// Queries of a block.
   constexpr int rows() const { return warps * warp_rows; }
@@ -66,8 +67,8 @@ struct FlashTiling {
 /// All fit the 99 KiB of shared memory that capabilities 8.6, 8.9 and 12.0 have for a block, and
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
 /// H200 (2026-11-27): of head dim 64, 192 queries on 128 keys run at 1.13 to 1.16 times the speed
-/// of 128 on 128 from 2048 keys on; 64 keys at 0.7 times that of 128 where there is a mask. Turns
-/// of the warpgroups at the tensor cores gained nothing.
+/// of 128 on 128 from 2048 keys on; 64 keys for any scores at 0.7 times that of 128, with a mask,
+/// which these took then. Turns of the warpgroups at the tensor cores gained nothing.
 inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 32, FlashScores::products, 4, 32, 64, 4, QueryFragments::shared_memory, 3},
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},

@@ -83,14 +83,18 @@ struct HeadQueries {
                                       first + count < problem.len_q ? first + count : problem.len_q,
                                       j, end < problem.len_k ? end : problem.len_k});
   }
-  /// Whether mask or function exclude all keys j <= key < end from `count` queries from `first` on.
+  /// Whether the mask hides all of those.
+  __device__ bool masks(const Problem& problem, const MaskBits& mask, std::int64_t first, int count,
+                        std::int64_t j, std::int64_t end) const {
+    return mask &&
+           mask.hides(b, h, first, min(first + count, problem.len_q), j, min(end, problem.len_k));
+  }
+  /// Whether mask or function exclude all of those.
   template <class V>
   __device__ bool hides(const Problem& problem, const V& variant, const MaskBits& mask,
                         std::int64_t first, int count, std::int64_t j, std::int64_t end) const {
-    if (mask &&
-        mask.hides(b, h, first, min(first + count, problem.len_q), j, min(end, problem.len_k)))
-      return true;
-    return V::kHasMaskMod && coverage(problem, variant, first, count, j, end) == Coverage::none;
+    return masks(problem, mask, first, count, j, end) ||
+           (V::kHasMaskMod && coverage(problem, variant, first, count, j, end) == Coverage::none);
   }
 };
 
@@ -133,8 +137,7 @@ class SeenKeyTile {
 
  private:
   __device__ void skip() {
-    if constexpr (scores == FlashScores::products) return;
-    if (V::kHasMaskMod || mask_)
+    if constexpr (scores != FlashScores::products)
       while (exists() && head_.hides(problem_, variant_, mask_, first_, Rows, j, j + Columns))
         j += Columns;
   }

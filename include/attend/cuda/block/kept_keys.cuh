@@ -32,7 +32,8 @@ struct KeptKeys {
     if (thread == 0) first = from;
     for (int n = thread; n - lane() < count; n += Threads) {
       bool kept = false;
-      for (std::int64_t m = same_for_queries ? 0 : tile.first_i / kMaskTileRows; m <= last; ++m)
+      for (std::int64_t m = same_for_queries ? 0 : tile.first_i / kMaskTileRows; m <= last && !kept;
+           ++m)
         for (std::int64_t h = 0; h < heads && !kept; ++h)
           kept = n < count && tiles(tile.b, tile.first_h + h, m, from + n);
       const unsigned of_warp = __ballot_sync(kAllLanes, kept);

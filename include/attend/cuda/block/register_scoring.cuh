@@ -108,8 +108,7 @@ class RegisterScoring {
     if constexpr (kAny) dropout_.apply(rP, first);
   }
 
-  /// Whether key `first` + column c of row r is allowed, of which `bits` are what `score` said
-  /// since `look_closely`.
+  /// Whether the key in column c of row r is allowed, of which `bits` are what `score` said.
   static __device__ bool is_allowed(Bits bits, int r, int c) {
     return KeyBits<Engine>::is_set(bits, r, c);
   }

@@ -88,8 +88,9 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
   typename Engine::Output rdQ = {};
   bool there = false;
   for (std::int64_t j = keys.any.begin / kColumns * kColumns; j < keys.any.end; j += kColumns) {
-    if (queries.hides(problem, variant, call.mask, first, kRows, j, j + kColumns)) continue;
     const Coverage kept = queries.coverage(problem, variant, first, kRows, j, j + kColumns);
+    if (kept == Coverage::none || queries.masks(problem, call.mask, first, kRows, j, j + kColumns))
+      continue;
     const auto gK = rows_from(t.k.inner(block.b, h_kv), j, keys.any.end);
     const auto gV = rows_from(t.v.inner(block.b, h_kv), j, keys.any.end);
     typename Engine::Scores rS, rG;

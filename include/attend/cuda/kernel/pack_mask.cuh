@@ -39,7 +39,9 @@ __device__ inline std::uint32_t packed_keys(const bool* keys, std::int64_t strid
   return bits;
 }
 
-/// One block for each tile of the mask, of which all axes of extent 1 are one.
+/// One block for each tile of the mask, of which all axes of extent 1 are one. Words may be null:
+/// then only tiles are looked through. (`V` gives each program that has functions of its own a
+/// kernel of its own.)
 template <class V>
 __global__ void __launch_bounds__(kPackThreads)
     pack_mask(View<const bool, 4> mask, View<std::uint32_t, 4> words, View<bool, 4> tiles) {
@@ -58,7 +60,7 @@ __global__ void __launch_bounds__(kPackThreads)
     const std::int64_t first = n * kMaskTileKeys + word * 4, left = mask.extent(3) - first;
     bits = packed_keys(mask.data() + mask.offset(b, h, i, first), mask.stride(3),
                        static_cast<int>(min(left, std::int64_t{kMaskTileKeys})));
-    words(b, h, i, n * kMaskTileWords + word) = bits;
+    if (words) words(b, h, i, n * kMaskTileWords + word) = bits;
   }
   const bool some = __syncthreads_or(bits != 0) != 0;
   if (thread == 0) tiles(b, h, m, n) = some;

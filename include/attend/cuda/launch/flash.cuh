@@ -32,7 +32,7 @@ template <class Engine, class V>
 void launch_flash_engine(const Problem& problem, const V& variant,
                          const ForwardTensors<typename Engine::Element>& tensors,
                          cudaStream_t stream) {
-  const PackedMask mask(variant, stream);
+  const PackedMask mask(variant, MaskParts::words_and_tiles, stream);
   const Splits<V> splits(problem, variant, Engine::kTileRows, stream);
   const auto& results = splits.results();
   const std::int64_t count =
@@ -55,6 +55,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
            tensors, mask.bits(), results, static_cast<unsigned>(count));
   } else {
     constexpr std::size_t kShared = sizeof(FlashShared<Engine>);
+    static_assert(kShared <= 99 * 1024, "what every device has from 8.0 on");
     allow_shared_memory(kernel, kShared);
     launch("flash", kernel, {count, Engine::kThreads, kShared}, stream, problem, variant, tensors,
            mask.bits(), results);

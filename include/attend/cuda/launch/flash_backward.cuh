@@ -98,8 +98,8 @@ void launch_flash_gradients(const Problem& problem, const V& variant, const Grad
 /// memory-efficient path's.
 template <class T, class V>
 void launch_flash_backward(const Problem& problem, V variant, const BackwardTensors<T>& tensors,
-                           const RowGradients<float>& rows, cudaStream_t stream) {
-  const PackedMask mask(variant, stream);
+                           const RowGradients<float>& rows, const PackedMask& mask,
+                           cudaStream_t stream) {
   const GradientCall<T> call = gradient_call(variant, tensors, rows, mask);
   launch_tensor_core_bias_gradient(problem, variant, call, stream);
   switch (flash_gradient_tiling(problem.head_dim, problem.head_dim_v, FlashGradient::of_keys,

@@ -152,8 +152,8 @@ void launch_float_backward(const Problem& problem, const V& variant,
 template <class T, class V>
 void launch_mem_efficient_backward(const Problem& problem, V variant,
                                    const BackwardTensors<T>& tensors,
-                                   const RowGradients<RealOf<T>>& rows, cudaStream_t stream) {
-  const PackedMask mask(variant, stream);
+                                   const RowGradients<RealOf<T>>& rows, const PackedMask& mask,
+                                   cudaStream_t stream) {
   const GradientCall<T> call = gradient_call(variant, tensors, rows, mask);
   if constexpr (std::is_same_v<T, float>) {
     return launch_float_backward(problem, variant, call, stream);

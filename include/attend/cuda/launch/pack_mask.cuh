@@ -12,13 +12,19 @@
 
 namespace attend::cuda {
 
-/// The bits of a variant's mask, one for each of its elements, given back in the stream's order.
+/// What is made of a mask.
+enum class MaskParts { words_and_tiles, tiles };
+
+/// The bits of a variant's mask, one for each of its elements (rows of 128 keys), and a byte for
+/// each of its tiles. Given back in the stream's order.
 class PackedMask {
  public:
+  /// None.
+  PackedMask() = default;
   /// In the stream's order; none if there is no mask.
   /// @throws device_error if there is no memory.
   template <class V>
-  PackedMask(const V& variant, cudaStream_t stream) {
+  PackedMask(const V& variant, MaskParts parts, cudaStream_t stream) {
     const View<const bool, 4>& mask = variant.mask;
     if (!mask || mask.size() == 0) return;
     const auto own = [&](int axis) { return mask.stride(axis) == 0 ? 1 : mask.extent(axis); };
@@ -27,12 +33,15 @@ class PackedMask {
     const auto [b, h, i, j] = extents;
     const std::int64_t m = (i + kMaskTileRows - 1) / kMaskTileRows;
     const std::int64_t n = (j + kMaskTileKeys - 1) / kMaskTileKeys;
-    const std::int64_t word_count = b * h * i * n * kMaskTileWords, tile_count = b * h * m * n;
+    const bool has_words = parts == MaskParts::words_and_tiles;
+    const std::int64_t word_count = has_words ? b * h * i * n * kMaskTileWords : 0;
+    const std::int64_t tile_count = b * h * m * n;
     memory_ = Memory(static_cast<std::size_t>(word_count) * sizeof(std::uint32_t) +
                          static_cast<std::size_t>(tile_count) * sizeof(bool),
                      Stream::borrowed(stream));
-    auto* const words = static_cast<std::uint32_t*>(memory_.data());
-    auto* const tiles = reinterpret_cast<bool*>(words + word_count);
+    auto* const memory = static_cast<std::uint32_t*>(memory_.data());
+    auto* const words = has_words ? memory : nullptr;
+    auto* const tiles = reinterpret_cast<bool*>(memory + word_count);
     const Extents<4> word_extents{b, h, i, n * kMaskTileWords}, tile_extents{b, h, m, n};
     launch("pack_mask", pack_mask<V>, {tile_count, kPackThreads}, stream,
            View<const bool, 4>(mask.data(), extents, mask.strides()),
