@@ -210,9 +210,12 @@ class SeeingQueries {
   __device__ void skip() {
     // The mean over all keys is every key's affair.
     while (exists() && variant_.empty_row != EmptyRow::uniform &&
-           (!keys().touch(sought_.begin, sought_.end) ||
-            head().hides(problem_, variant_, mask_, i, sought_.count, sought_.begin, sought_.end)))
+           (!keys().touch(sought_.begin, sought_.end) || is_hidden()))
       step();
+  }
+  __device__ bool is_hidden() const {
+    if (!V::kHasMaskMod && !mask_) return false;
+    return head().hides(problem_, variant_, mask_, i, sought_.count, sought_.begin, sought_.end);
   }
 
   const Problem& problem_;
