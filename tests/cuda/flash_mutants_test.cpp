@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"scale", kProducts, "(mul\\.f32 .*), 0f3FB8AA3B;", 0, "$1, 0f3F800000;"},
         Mutant{"maximum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 20, "shfl.sync.idx"},
         Mutant{"exp", kProducts, "ex2\\.approx\\.ftz", 1, "rcp.approx.ftz"},
-        Mutant{"no_rescaling", kProducts, kAnyLane, 0, "setp.ne.u32$1, $2, $2;"},
+        Mutant{"no_rescaling", kProducts, kAnyLane, 1, "setp.ne.u32$1, $2, $2;"},
         Mutant{"sum_of_one_lane", kProducts, "shfl\\.sync\\.bfly", 36, "shfl.sync.idx"},
         Mutant{"values_not_looked_at", kProducts, "bar\\.red\\.or", 1, "bar.red.and"},
         Mutant{"outputs_warp_barrier", kProducts, "bar\\.warp\\.sync[^;]*;", 3, ""}),

@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
                "xor.b32 $1, $2, 32;"},
         Mutant{"values_columns_swapped", kKernel, "ld\\.shared\\.v2\\.f32 \\{(%f\\d+),(%f\\d+)\\}",
                0, "ld.shared.v2.f32 {$2,$1}"},
-        Mutant{"no_rescaling", kKernel, kAnyLane, 0, "setp.ne.u32$1, $2, $2;"},
+        Mutant{"no_rescaling", kKernel, kAnyLane, 1, "setp.ne.u32$1, $2, $2;"},
         Mutant{"values_not_looked_at", kKernel, "bar\\.red\\.or", 0, "bar.red.and"}),
     name_of);
 

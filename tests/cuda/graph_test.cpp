@@ -7,6 +7,8 @@
 #include <functional>
 #include <vector>
 
+#include "cuda/tensors.hpp"
+
 namespace {
 
 using attend::Path;
@@ -39,13 +41,6 @@ class Graph {
   cudaGraph_t graph_ = nullptr;
   cudaGraphExec_t executable_ = nullptr;
 };
-
-void expect_near(const Device4& ours, const Device4& other, float tolerance, const char* name) {
-  const Host4 a = ours.host(), b = other.host();
-  ASSERT_EQ(a.dimensions(), b.dimensions()) << name;
-  for (Eigen::Index n = 0; n < a.size(); ++n)
-    ASSERT_NEAR(float(a.data()[n]), float(b.data()[n]), tolerance) << name << " " << n;
-}
 
 std::size_t free_bytes() {
   std::size_t free = 0, total = 0;
@@ -93,11 +88,11 @@ void check(Path path, std::int64_t len_q, std::int64_t len_k, std::int64_t head_
     const auto g = attention.backward(grad_out, result, other, k, v, call);
     const auto second = attention.forward(result.out, k, v, call);
     stream.synchronize();
-    expect_near(out, result.out, 2e-3f, "out");
-    expect_near(twice, second.out, 2e-3f, "twice");
-    expect_near(dq, g.dq, 5e-3f, "dq");
-    expect_near(dk, g.dk, 1e-2f, "dk");
-    expect_near(dv, g.dv, 1e-2f, "dv");
+    device::expect_near(out.host(), result.out.host(), 2e-3f, "out");
+    device::expect_near(twice.host(), second.out.host(), 2e-3f, "twice");
+    device::expect_near(dq.host(), g.dq.host(), 5e-3f, "dq");
+    device::expect_near(dk.host(), g.dk.host(), 1e-2f, "dk");
+    device::expect_near(dv.host(), g.dv.host(), 1e-2f, "dv");
   }
 }
 

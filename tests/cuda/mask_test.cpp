@@ -13,6 +13,7 @@
 namespace {
 
 using attend::Path;
+using device::expect_near;
 using device::random;
 using Half = Eigen::half;
 using Half4 = attend::Tensor<Half, 4>;
@@ -21,12 +22,6 @@ using ThereMask = attend::cuda::Tensor<bool, 4>;
 
 bool runs(Path path) {
   return path != Path::flash || !(attend::cuda::capability(0) < attend::kCapabilityA100);
-}
-
-void expect_near(const Half4& there, const Half4& here, const char* what) {
-  ASSERT_EQ(there.dimensions(), here.dimensions()) << what;
-  for (Eigen::Index n = 0; n < here.size(); ++n)
-    ASSERT_NEAR(float(there.data()[n]), float(here.data()[n]), 3e-3f) << what << " " << n;
 }
 
 // Whoever wrote them: what is not 0 keeps a key.
@@ -81,12 +76,12 @@ TEST(Mask, OfAnyStrides) {
       if (!runs(path)) continue;
       const attend::Call<Half> call_there{.mask = on_device[n], .path = path};
       const auto result = attention.forward(there_q, there_k, there_v, call_there);
-      expect_near(result.out.host(), expected.out, "out");
+      expect_near(result.out.host(), expected.out, 3e-3f, "out");
       const auto g =
           attention.backward(there_grad_out, result, there_q, there_k, there_v, call_there);
-      expect_near(g.dq.host(), gradients.dq, "dq");
-      expect_near(g.dk.host(), gradients.dk, "dk");
-      expect_near(g.dv.host(), gradients.dv, "dv");
+      expect_near(g.dq.host(), gradients.dq, 3e-3f, "dq");
+      expect_near(g.dk.host(), gradients.dk, 3e-3f, "dk");
+      expect_near(g.dv.host(), gradients.dv, 3e-3f, "dv");
     }
   }
 }
@@ -126,7 +121,7 @@ TEST(Mask, OfVeryManyKeys) {
   const attend::Attend<Half> attention{{.flash = true, .empty_row = attend::EmptyRow::uniform}};
   const auto expected = attention.forward(q, k, v, {.mask = mask});
   const auto result = attention.forward(There4(q), There4(k), There4(v), {.mask = there});
-  expect_near(result.out.host(), expected.out, "out");
+  expect_near(result.out.host(), expected.out, 3e-3f, "out");
 }
 
 }  // namespace

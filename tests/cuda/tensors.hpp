@@ -1,6 +1,8 @@
 // Tensors on the host: random ones, and whether two are close.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <attend/attend.hpp>
 #include <cmath>
@@ -35,6 +37,14 @@ bool close_for_scale(const A& a, const B& b, float part) {
     greatest = std::max(greatest, std::abs(float(b.data()[n])));
   }
   return close(a, b, part * greatest);
+}
+
+/// Demands that no number is further from the other tensor's than `tolerance`, and none is NaN.
+template <class A, class B>
+void expect_near(const A& a, const B& b, float tolerance, const char* what) {
+  ASSERT_EQ(a.dimensions(), b.dimensions()) << what;
+  for (Eigen::Index n = 0; n < a.size(); ++n)
+    ASSERT_NEAR(float(a.data()[n]), float(b.data()[n]), tolerance) << what << " " << n;
 }
 
 }  // namespace device
