@@ -12,12 +12,18 @@ namespace gpu {
 
 struct Instruction;
 
+/// A is 64 x depth, B is depth x columns.
+struct ProductShape {
+  std::uint32_t columns = 0;
+  std::uint32_t depth = 0;
+  bool operator==(const ProductShape&) const = default;
+};
+
 /// A product of a warpgroup that its four warps start together (wgmma.mma_async): what it reads.
-/// A is 64 x 16, B is 16 x columns.
 struct Product {
   const Instruction* in = nullptr;
   std::uint32_t site = 0;
-  std::uint32_t columns = 0;
+  ProductShape shape;
   std::uint64_t descriptor_a = 0;  ///< 0: A comes from registers
   std::uint64_t descriptor_b = 0;
   bool accumulates = false;  ///< scale-d
@@ -34,7 +40,7 @@ struct Product {
 /// The accumulators of a warp while products write them: 16 rows of the warpgroup's 64. Their
 /// registers get the values when the last of these products has been waited for.
 struct Accumulators {
-  std::uint32_t columns = 0;
+  ProductShape shape;                ///< of the products
   std::uint32_t site = 0;            ///< of the last product
   std::uint32_t pending = 0;         ///< products
   std::vector<float> values;         ///< 16 x columns
@@ -77,7 +83,7 @@ struct HeldRegister {
   std::uint32_t written = 0;                   ///< stamp of other instructions that write it
   std::uint32_t by = 0;                        ///< site of the last of them
   std::uint32_t produced = 0;                  ///< stamp of products
-  std::uint32_t columns = 0;                   ///< of the last product
+  ProductShape shape;                          ///< of the last product
   bool is_result = false;                      ///< a product wrote it last, and has ended
 };
 

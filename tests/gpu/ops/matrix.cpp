@@ -125,7 +125,7 @@ const Tables& tables_of(Layout layout) {
   return all[static_cast<std::size_t>(layout)];
 }
 
-/// Two 16-bit elements per register, or one tf32 (whose lower 13 bits the hardware ignores).
+/// Two 16-bit elements per register, or one tf32.
 template <int kind>  // 0: f16, 1: bf16, 2: tf32
 [[gnu::always_inline]] inline void spread(const u32* words, float* low, float* high) {
   for (int i = 0; i < 32; ++i) {
@@ -136,7 +136,7 @@ template <int kind>  // 0: f16, 1: bf16, 2: tf32
       low[i] = std::bit_cast<float>(words[i] << 16);
       high[i] = std::bit_cast<float>(words[i] & 0xFFFF0000u);
     } else {
-      low[i] = std::bit_cast<float>(words[i] & 0xFFFFE000u);
+      low[i] = to_float(Tf32{words[i]});
     }
   }
 }

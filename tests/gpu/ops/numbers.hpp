@@ -28,6 +28,11 @@ struct Bf16 {
   u16 bits;
 };
 
+/// The upper 19 bits of a float: products ignore the others, whatever they are.
+struct Tf32 {
+  u32 bits;
+};
+
 [[gnu::always_inline]] inline float to_float(Half h) {
   // exponent and mantissa moved into place, then scaled: right for subnormals too
   const u32 magnitude = (h.bits & 0x7FFFu) << 13;
@@ -55,6 +60,10 @@ struct Bf16 {
 
 [[gnu::always_inline]] inline float to_float(Bf16 b) {
   return std::bit_cast<float>(u32{b.bits} << 16);
+}
+
+[[gnu::always_inline]] inline float to_float(Tf32 t) {
+  return std::bit_cast<float>(t.bits & 0xFFFFE000u);
 }
 
 [[gnu::always_inline]] inline Bf16 to_bf16(float f) {

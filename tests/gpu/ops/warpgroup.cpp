@@ -25,9 +25,9 @@ std::shared_ptr<Product> join(Warp& w, const Instruction& in, const Operands& o)
     auto p = std::make_shared<Product>();
     p->in = &in;
     p->site = w.site();
-    p->columns = o.columns;
-    p->a.resize(64 * 16);
-    p->b.resize(std::size_t{16} * o.columns);
+    p->shape = o.shape;
+    p->a.resize(std::size_t{64} * o.shape.depth);
+    p->b.resize(std::size_t{o.shape.depth} * o.shape.columns);
     group.gathering = p;
   } else if (group.gathering->in != &in) {
     w.fail(Fault::barrier, w.active,
@@ -65,7 +65,7 @@ void product_run(Warp& w, const Instruction& in) {
   started.product = p;
   w.products.open.push_back(std::move(started));
   // each warp is counted for a quarter of what the warpgroup reads
-  w.tally().product_bytes += (from_registers ? 0 : 16 * 16 * 2) + o.columns * 16 * 2 / 4;
+  w.tally().product_bytes += ((from_registers ? 0 : 64) + o.shape.columns) * kStepBytes / 4;
 
   if (++p->arrived < 4) return w.wait_at_barrier(Wait::warpgroup);
   w.block.warpgroups[w.index / 4].gathering = nullptr;
@@ -115,22 +115,28 @@ s64 literal_of(Decoder& d, std::size_t i, s64 one, s64 other) {
   return value;
 }
 
-u32 take_columns(Decoder& d) {
-  for (u32 n = 8; n <= 256; n += 8) {
-    if (d.accept("m64n" + std::to_string(n) + "k16")) return n;
+ProductShape take_shape(Decoder& d) {
+  for (const u32 depth : {16u, 8u}) {
+    for (u32 n = 8; n <= 256; n += 8) {
+      if (d.accept("m64n" + std::to_string(n) + "k" + std::to_string(depth))) return {n, depth};
+    }
   }
   throw Unsupported("wgmma of this shape");
 }
 
+bool is_element(Type type) { return type == Type::f16 || type == Type::bf16 || type == Type::tf32; }
+
 void decode_product(Decoder& d) {
   Instruction& in = d.in();
   expect_aligned(d);
-  in.extra = take_columns(d);
+  const ProductShape shape = take_shape(d);
   const Type type_d = d.take_type(), type_a = d.take_type(), type_b = d.take_type();
-  if (type_d != Type::f32 || type_a != type_b || (type_a != Type::f16 && type_a != Type::bf16)) {
+  if (type_d != Type::f32 || type_a != type_b || !is_element(type_a) ||
+      depth_of(type_a) != shape.depth) {
     throw Unsupported("wgmma of these types");
   }
-  if (type_a == Type::bf16) in.flags |= kBf16;
+  in.type = type_a;
+  in.extra = shape.columns;
   const Operand& to = d.operand(0);
   if (to.kind != Operand::Kind::vector || to.items.size() != in.extra / 2) {
     throw Unsupported("fragment of another length");
@@ -154,11 +160,15 @@ void decode_product(Decoder& d) {
   }
   d.src(2, Type::b64);
   d.src(3, Type::pred);
-  if (d.operand_count() != (from_registers ? 7u : 8u))
+  // matrices of 32-bit elements are K-major always: there is nothing to say
+  const bool has_majors = ptx::bytes_of(type_a) == 2;
+  if (d.operand_count() != (!has_majors ? 6u : from_registers ? 7u : 8u))
     throw Unsupported("another number of operands");
   if (literal_of(d, 4, 1, -1) * literal_of(d, 5, 1, -1) < 0) in.flags |= kNegative;
-  if (!from_registers && literal_of(d, 6, 0, 1) == 1) in.flags |= kOuterA;
-  if (literal_of(d, from_registers ? 6 : 7, 0, 1) == 1) in.flags |= kOuterB;
+  if (has_majors) {
+    if (!from_registers && literal_of(d, 6, 0, 1) == 1) in.flags |= kOuterA;
+    if (literal_of(d, from_registers ? 6 : 7, 0, 1) == 1) in.flags |= kOuterB;
+  }
   in.holds = true;
   d.set(product_run, nullptr);
 }

@@ -1,25 +1,26 @@
-// wgmma: D (64 x N, float, in registers) = A (64 x 16) B (16 x N) + D for a warpgroup, four
-// consecutive warps. A product is started by all four, and done when they have waited for it: see
-// PTX manual, "Asynchronous warpgroup level matrix instructions".
+// wgmma: D (64 x N, float, in registers) = A (64 x K) B (K x N) + D for a warpgroup, four
+// consecutive warps; K is 16 of f16 or bf16, 8 of tf32. A product is started by all four, and done
+// when they have waited for it: see PTX manual, "Asynchronous warpgroup level matrix instructions".
 #pragma once
 
 #include "gpu/machine/products.hpp"
 #include "gpu/ops/numbers.hpp"
 #include "gpu/ops/warp_wide.hpp"
+#include "gpu/ops/warpgroup_matrix.hpp"
 
 namespace gpu::ops::wgmma {
 
-/// Instruction::flags.
-enum Flag : u8 { kBf16 = 1, kRegistersA = 2, kOuterA = 4, kOuterB = 8, kNegative = 16 };
+/// Instruction::flags. Its `type` is that of A's and B's elements, its `extra` N.
+enum Flag : u8 { kRegistersA = 1, kOuterA = 2, kOuterB = 4, kNegative = 8 };
 
 /// Sources: the accumulators, A (a descriptor or four registers), the descriptor of B, scale-d.
 struct Operands {
   explicit Operands(const Instruction& in)
-      : columns(in.extra), accumulators(in.dst_count), a(accumulators) {
+      : shape{in.extra, depth_of(in.type)}, accumulators(in.dst_count), a(accumulators) {
     b = a + ((in.flags & kRegistersA) != 0 ? 4 : 1);
     scale = b + 1;
   }
-  u32 columns;
+  ProductShape shape;
   int accumulators, a, b, scale;
 };
 

@@ -43,7 +43,7 @@ bool check_fences(Warp& w, const Instruction& in, const Operands& o) {
                  ", no wgmma.fence since");
       return false;
     }
-    if (h.produced == stamp && h.columns != o.columns) {
+    if (h.produced == stamp && h.shape != o.shape) {
       w.fail(Fault::missing_fence, w.active,
              "accumulator " + std::to_string(i) +
                  " belongs to a product of another shape, no wgmma.fence since");
@@ -78,7 +78,7 @@ bool check_in_flight(Warp& w, const Instruction& in, const Operands& o) {
     if (h.readers != 0) return fail(name + " is a part of A in flight", h.by);
     if (h.accumulators == nullptr && first == nullptr) continue;
     const bool same =
-        h.accumulators == first && h.element == static_cast<u32>(i) && first->columns == o.columns;
+        h.accumulators == first && h.element == static_cast<u32>(i) && first->shape == o.shape;
     if (!same)
       return fail(name + " is in flight otherwise",
                   (h.accumulators ? h.accumulators : first)->site);

@@ -1,19 +1,23 @@
 // A product of a warpgroup: it takes the warps' registers, reads shared memory and adds.
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "gpu/ops/access.hpp"
 #include "gpu/ops/async.hpp"
 #include "gpu/ops/warpgroup.hpp"
-#include "gpu/ops/warpgroup_matrix.hpp"
 
 namespace gpu::ops::wgmma {
 namespace {
 
 constexpr u32 kRows = 16;  // of D, per warp
 
-Major major_a(const Instruction& in) { return (in.flags & kOuterA) != 0 ? Major::outer : Major::k; }
-Major major_b(const Instruction& in) { return (in.flags & kOuterB) != 0 ? Major::outer : Major::k; }
+SharedMatrix matrix_a(const Instruction& in) {
+  return {64, (in.flags & kOuterA) != 0 ? Major::outer : Major::k, in.type};
+}
+SharedMatrix matrix_b(const Instruction& in) {
+  return {in.extra, (in.flags & kOuterB) != 0 ? Major::outer : Major::k, in.type};
+}
 
 /// Where element `i` of a lane's accumulators lies in the 16 rows of its warp (PTX manual,
 /// "Register fragments and shared memory matrix layouts" of wgmma: Figure "WGMMA .m64nNk16 D").
@@ -29,8 +33,9 @@ std::shared_ptr<Accumulators> take_accumulators(Warp& w, const Instruction& in, 
   const auto count = static_cast<u32>(o.accumulators);
   if (acc != nullptr && acc->names.size() == count) return acc;
   auto taken = std::make_shared<Accumulators>();
-  taken->columns = o.columns;
-  taken->values.resize(std::size_t{kRows} * o.columns);
+  const u32 columns = o.shape.columns;
+  taken->shape = o.shape;
+  taken->values.resize(std::size_t{kRows} * columns);
   if (acc != nullptr) {
     // copies made in flight keep the values up to here
     const auto is_mine = [&](const auto& name) { return in.src[name.first].unit == name.second; };
@@ -42,45 +47,42 @@ std::shared_ptr<Accumulators> take_accumulators(Warp& w, const Instruction& in, 
     if (acc == nullptr && accumulates) {
       const u32* words = w.words(r);
       for (u32 lane = 0; lane < 32; ++lane) {
-        taken->values[place_in_d(i, lane, o.columns)] = std::bit_cast<float>(words[lane]);
+        taken->values[place_in_d(i, lane, columns)] = std::bit_cast<float>(words[lane]);
       }
       for (u32 set = w.undefined(r); set != 0; set &= set - 1) {
         if (taken->doubts.empty()) taken->doubts.resize(taken->values.size());
-        taken->doubts[place_in_d(i, static_cast<u32>(std::countr_zero(set)), o.columns)] = 1;
+        taken->doubts[place_in_d(i, static_cast<u32>(std::countr_zero(set)), columns)] = 1;
       }
     }
     HeldRegister& h = w.held[r.unit];
     h.accumulators = taken;
     h.element = i;
-    h.columns = o.columns;
+    h.shape = o.shape;
     taken->names.emplace_back(i, r.unit);
     w.undefine(r, ~0u);
   }
   return taken;
 }
 
-/// A's fragment as that of mma.m16n8k16.
+/// A's fragment as that of mma.m16n8k16, or of tf32's mma.m16n8k8.
 void take_a(Warp& w, const Instruction& in, const Operands& o, Product& p) {
   const u32 first = w.index % 4 * kRows;
-  const bool bf16 = (in.flags & kBf16) != 0;
+  const u32 depth = o.shape.depth, per_word = depth / 8;  // elements
   for (u32 r = 0; r < 4; ++r) {
     const Ref ref = in.src[o.a + static_cast<int>(r)];
-    std::array<u16, 64> halves;
     std::array<float, 64> values;
-    std::memcpy(halves.data(), w.words(ref), sizeof halves);
-    to_floats(halves.data(), 64, bf16, values.data());
+    to_floats(w.words(ref), 32 * per_word, in.type, values.data());
     for (u32 lane = 0; lane < 32; ++lane) {
       const u32 row = first + lane / 4 + r % 2 * 8;
-      const u32 k = lane % 4 * 2 + r / 2 * 8;
-      p.a[row * 16 + k] = values[2 * lane];
-      p.a[row * 16 + k + 1] = values[2 * lane + 1];
+      const u32 k = lane % 4 * per_word + r / 2 * (depth / 2);
+      for (u32 e = 0; e < per_word; ++e) p.a[row * depth + k + e] = values[lane * per_word + e];
       if (w.undefined_bits(ref, lane) != 0) p.undefined_rows |= u64{1} << row;
     }
   }
 }
 
 /// The pieces' offsets in shared memory, if all of them are there.
-bool place_operand(Warp& w, u64 bits, u32 outer, Major major, const char* what,
+bool place_operand(Warp& w, u64 bits, const SharedMatrix& m, const char* what,
                    std::vector<u32>& places) {
   const Descriptor d(bits);
   if (!d.is_clean || d.base != 0) {
@@ -90,7 +92,7 @@ bool place_operand(Warp& w, u64 bits, u32 outer, Major major, const char* what,
                            : " has bits outside its fields"));
     return false;
   }
-  std::vector<u32> pieces = d.pieces(outer, major);
+  std::vector<u32> pieces = d.pieces(m);
   const Block& block = w.block;
   for (u32& piece : pieces) {
     const u32 offset = piece - kSharedBase;
@@ -112,21 +114,23 @@ bool place_operand(Warp& w, u64 bits, u32 outer, Major major, const char* what,
 
 /// Reads an operand: floats, and which outer indices have undefined elements.
 template <class Note>
-void read_operand(const Block& block, const std::vector<u32>& places, u32 outer, Major major,
-                  bool bf16, float* out, u32 outer_step, u32 k_step, Note note) {
-  std::vector<u16> raw(places.size() * 8), defined(places.size() * 8);
-  u16 all = 0xFFFF;
+void read_operand(const Block& block, const std::vector<u32>& places, const SharedMatrix& m,
+                  float* out, u32 outer_step, u32 k_step, Note note) {
+  std::vector<u8> raw(places.size() * 16), defined(places.size() * 16);
+  u8 all = 0xFF;
   for (std::size_t i = 0; i < places.size(); ++i) {
-    std::memcpy(&raw[i * 8], block.shared.data() + places[i], 16);
-    std::memcpy(&defined[i * 8], block.shared_defined.data() + places[i], 16);
+    std::memcpy(&raw[i * 16], block.shared.data() + places[i], 16);
+    std::memcpy(&defined[i * 16], block.shared_defined.data() + places[i], 16);
   }
-  for (const u16 d : defined) all &= d;
-  std::vector<float> values(raw.size());
-  to_floats(raw.data(), static_cast<u32>(raw.size()), bf16, values.data());
-  place_elements(values.data(), outer, major, out, outer_step, k_step);
-  if (all == 0xFFFF) return;
-  each_outer(outer, major, [&](u32 i, u32 index) {
-    if (defined[i] != 0xFFFF) note(index);
+  for (const u8 d : defined) all &= d;
+  const u32 bytes = ptx::bytes_of(m.element);
+  std::vector<float> values(raw.size() / bytes);
+  to_floats(raw.data(), static_cast<u32>(values.size()), m.element, values.data());
+  place_elements(values.data(), m, out, outer_step, k_step);
+  if (all == 0xFF) return;
+  each_outer(m, [&](u32 i, u32 index) {
+    const auto bits = std::span(defined).subspan(i * bytes, bytes);
+    if (std::any_of(bits.begin(), bits.end(), [](u8 d) { return d != 0xFF; })) note(index);
   });
 }
 
@@ -134,16 +138,15 @@ void read_operands(const Block& block, Product& p) {
   if (p.taken) return;
   p.taken = true;
   const Instruction& in = *p.in;
-  const bool bf16 = (in.flags & kBf16) != 0;
   if (!p.sound) {
     p.undefined_rows = ~u64{0};
     return;
   }
   if (!p.places_a.empty()) {
-    read_operand(block, p.places_a, 64, major_a(in), bf16, p.a.data(), 16, 1,
+    read_operand(block, p.places_a, matrix_a(in), p.a.data(), p.shape.depth, 1,
                  [&](u32 row) { p.undefined_rows |= u64{1} << row; });
   }
-  read_operand(block, p.places_b, p.columns, major_b(in), bf16, p.b.data(), 1, p.columns,
+  read_operand(block, p.places_b, matrix_b(in), p.b.data(), 1, p.shape.columns,
                [&](u32 column) { p.undefined_columns.set(column); });
   if ((in.flags & kNegative) != 0) {
     for (float& a : p.a) a = -a;
@@ -158,7 +161,7 @@ void land(Warp& w, Accumulators& acc) {
     u32* words = w.words(r);
     w.set_defined(r, ~0u);
     for (u32 lane = 0; lane < 32; ++lane) {
-      const u32 at = place_in_d(element, lane, acc.columns);
+      const u32 at = place_in_d(element, lane, acc.shape.columns);
       const float value = acc.values[at];
       words[lane] = value != value ? kNan32 : std::bit_cast<u32>(value);
       if (!acc.doubts.empty() && acc.doubts[at] != 0) w.set_undefined(r, lane, 0xFFFFFFFFu);
@@ -194,9 +197,9 @@ void start(Warp& w, Product& p) {
   const Instruction& in = *p.in;
   const u32 first = w.index / 4 * 4;
   if (p.sound && (in.flags & kRegistersA) == 0) {
-    p.sound = place_operand(w, p.descriptor_a, 64, major_a(in), "A", p.places_a);
+    p.sound = place_operand(w, p.descriptor_a, matrix_a(in), "A", p.places_a);
   }
-  p.sound = p.sound && place_operand(w, p.descriptor_b, p.columns, major_b(in), "B", p.places_b);
+  p.sound = p.sound && place_operand(w, p.descriptor_b, matrix_b(in), "B", p.places_b);
   if (!p.sound) p.places_a.clear();
   for (const auto* places : {&p.places_a, &p.places_b}) {
     report_race(w, 0, block.races.begin_read(first, p.site, *places));
@@ -226,13 +229,14 @@ void finish(Warp& w, StartedProduct& s) {
   acc.before = nullptr;
   const u32 first = w.index % 4 * kRows;
   const auto& options = w.worker().launch.options;
-  multiply_add(p.a.data() + first * 16, p.b.data(), acc.values.data(), acc.columns,
-               adding_order(w.worker().seed(), options.perturb));
+  multiply_add(p.a.data() + first * p.shape.depth, p.b.data(), acc.values.data(), acc.shape,
+               adding_order(w.worker().seed(), options.perturb, acc.shape.depth));
   const u64 rows = p.undefined_rows >> first & 0xFFFF;
+  const u32 columns = acc.shape.columns;
   if (rows != 0 || p.undefined_columns.any()) {
     acc.doubts.resize(acc.values.size());
     for (u32 i = 0; i < acc.doubts.size(); ++i) {
-      if ((rows >> i / acc.columns & 1) != 0 || p.undefined_columns[i % acc.columns]) {
+      if ((rows >> i / columns & 1) != 0 || p.undefined_columns[i % columns]) {
         acc.doubts[i] = 1;
       }
     }

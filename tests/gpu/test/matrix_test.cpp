@@ -127,7 +127,9 @@ TEST(Mma, HalfAccumulators) {
 }
 
 TEST(Mma, Tf32) {
-  const auto number = [](int x) { return bits(static_cast<float>(x)); };
+  const auto number = [](int x) {  // the lower 13 bits don't count
+    return bits(static_cast<float>(x)) | 0x1FFF;
+  };
   const auto in = lanes([&](u32 lane) {
     const u32 g = lane / 4, t = lane % 4;
     return Words{both(number(a_at(g, t)), number(a_at(g + 8, t))),

@@ -7,14 +7,26 @@
 
 namespace gpu::test {
 
+constexpr const char* kCommit = "wgmma.commit_group.sync.aligned;\n";
+constexpr const char* kWait = "wgmma.wait_group.sync.aligned 0;\n";
+constexpr const char* kFence = "wgmma.fence.sync.aligned;\n";
+
+/// What A and B are made of.
+enum class Element { f16, bf16, tf32 };
+inline const char* name_of(Element element) {
+  return element == Element::tf32 ? "tf32" : element == Element::bf16 ? "bf16" : "f16";
+}
+inline void PrintTo(Element element, std::ostream* out) { *out << name_of(element); }
+
 /// One matrix in shared memory. `outer` is M or N. Layouts are written down here once more, by the
 /// number of a 16-byte piece within its row instead of address bits.
 struct Tile {
   u32 outer = 64;
   bool k_major = true;
   u32 swizzle = 128;  ///< bytes per row; 0: none
-  u32 step = 0;       ///< which 16 of a row along K the product reads (K-major)
+  u32 step = 0;       ///< which 32 bytes of a row along K the product reads (K-major)
   u32 start = 0;      ///< offset in shared memory
+  u32 bytes = 2;      ///< of an element; 4: K-major
 
   u32 row() const { return swizzle == 0 ? 16 : swizzle; }
   u32 stride() const {
@@ -29,11 +41,11 @@ struct Tile {
   u32 place(u32 i, u32 k) const {
     const u32 per_line = swizzle == 0 ? 8 : 128 / swizzle;  // rows that share 128 bytes
     if (k_major) {
-      k += 16 * step;
+      const u32 at = k * bytes + 32 * step;  // in a row
       if (swizzle == 0)
-        return start + i / 8 * stride() + i % 8 * 16 + k / 8 * leading() + k % 8 * 2;
-      const u32 piece = k / 8 ^ i % 8 / per_line;
-      return start + i / 8 * stride() + i % 8 * row() + piece * 16 + k % 8 * 2;
+        return start + i / 8 * stride() + i % 8 * 16 + at / 16 * leading() + at % 16;
+      const u32 piece = at / 16 ^ i % 8 / per_line;
+      return start + i / 8 * stride() + i % 8 * row() + piece * 16 + at % 16;
     }
     if (swizzle == 0) return start + i / 8 * stride() + k / 8 * leading() + k % 8 * 16 + i % 8 * 2;
     const u32 elements = row() / 2;
@@ -52,7 +64,8 @@ struct Tile {
 
 struct Wgmma {
   u32 columns = 64;
-  bool bf16 = false;
+  Element element = Element::f16;
+  u32 low_bits = 0x1FFF;  ///< of each element of tf32: they don't count
   bool registers_a = false;
   Tile a;
   Tile b;
@@ -70,11 +83,20 @@ struct Wgmma {
   std::string at_end;
   u32 threads = 128;
 
-  Wgmma(u32 n = 64) : columns(n) {
+  Wgmma(u32 n = 64, Element e = Element::f16) : columns(n), element(e) {
     b.outer = n;
     b.start = 16384;
+    if (e == Element::tf32) a.bytes = b.bytes = 4;
   }
+  u32 depth() const { return 32 / a.bytes; }
+  int a_at(u32 row, u32 k) const;
+  u32 encoded(int value) const;
+  int sum_at(u32 row, u32 column) const;
+  int expected_at(u32 row, u32 column) const;
+  std::string instruction(u32 n, const std::string& d, const std::string& fragment_a,
+                          const std::string& scales) const;
   std::string product() const;
+  std::string narrow(const std::string& d, const std::string& scale) const;
   std::string text() const;
 };
 
@@ -84,24 +106,57 @@ inline int value_a(u32 row, u32 k) { return static_cast<int>((row * 7 + k * 3) %
 inline int value_b(u32 k, u32 n) { return static_cast<int>((k * 5 + n * 2) % 9) - 4; }
 inline int value_c(u32 row, u32 n) { return static_cast<int>(row * 3 + n) - 90; }
 
-inline u16 element_of(int value, bool bf16) {
-  if (bf16) return static_cast<u16>(bits(static_cast<float>(value)) >> 16);
+/// In tf32 they have all of its 11 significant bits.
+inline int Wgmma::a_at(u32 row, u32 k) const {
+  return element == Element::tf32 ? value_a(row, k) * 409 + 2 : value_a(row, k);
+}
+
+inline u32 Wgmma::encoded(int value) const {
+  const u32 single = bits(static_cast<float>(value));
+  if (element == Element::tf32) return single | low_bits;
+  if (element == Element::bf16) return single >> 16;
   if (value == 0) return 0;
   const int magnitude = std::abs(value);
   const int exponent = static_cast<int>(std::log2(magnitude));
-  return static_cast<u16>((value < 0 ? 0x8000 : 0) | (exponent + 15) << 10 |
+  return static_cast<u32>((value < 0 ? 0x8000 : 0) | (exponent + 15) << 10 |
                           (magnitude << (10 - exponent) & 0x3FF));
+}
+
+/// Of A B.
+inline int Wgmma::sum_at(u32 row, u32 column) const {
+  int sum = 0;
+  for (u32 k = 0; k < depth(); ++k) sum += a_at(row, k) * value_b(k, column);
+  return sum;
+}
+
+/// Of D at the end.
+inline int Wgmma::expected_at(u32 row, u32 column) const {
+  const int sum = scale_a * scale_b * sum_at(row, column);
+  return scale_d != 0 ? value_c(row, column) + static_cast<int>(products) * sum : sum;
+}
+
+/// `n`: columns of D; `scales`: scale-d and those of A and B.
+inline std::string Wgmma::instruction(u32 n, const std::string& d, const std::string& fragment_a,
+                                      const std::string& scales) const {
+  const std::string type = name_of(element);
+  std::string text = "wgmma.mma_async.sync.aligned.m64n" + std::to_string(n) + "k" +
+                     std::to_string(depth()) + ".f32." + type + "." + type + " {" + d + "}, ";
+  text += (fragment_a.empty() ? "%rd20" : "{" + fragment_a + "}") + ", %rd21, " + scales;
+  if (element == Element::tf32) return text + ";\n";
+  if (fragment_a.empty()) text += a.k_major ? ", 0" : ", 1";
+  return text + (b.k_major ? ", 0;\n" : ", 1;\n");
 }
 
 inline std::string Wgmma::product() const {
   std::string list;
   for (u32 i = 0; i < columns / 2; ++i) list += (i == 0 ? "%f" : ",%f") + std::to_string(i);
-  std::string text = guard + "wgmma.mma_async.sync.aligned.m64n" + std::to_string(columns) +
-                     "k16.f32." + (bf16 ? "bf16.bf16" : "f16.f16") + " {" + list + "}, ";
-  text += registers_a ? "{%r20,%r21,%r22,%r23}" : "%rd20";
-  text += ", %rd21, %p2, " + std::to_string(scale_a) + ", " + std::to_string(scale_b);
-  if (!registers_a) text += a.k_major ? ", 0" : ", 1";
-  return text + (b.k_major ? ", 0;\n" : ", 1;\n");
+  return guard + instruction(columns, list, registers_a ? "%r20,%r21,%r22,%r23" : "",
+                             "%p2, " + std::to_string(scale_a) + ", " + std::to_string(scale_b));
+}
+
+/// Another product, of 8 columns.
+inline std::string Wgmma::narrow(const std::string& d, const std::string& scale) const {
+  return instruction(8, d, "", scale + ", 1, 1");
 }
 
 /// Parameters: the image of shared memory, A's fragments (4 words a thread), the accumulators
@@ -150,13 +205,14 @@ struct WgmmaRun {
 
 inline WgmmaRun run_wgmma(const Wgmma& w, LaunchOptions options = {}) {
   std::vector<u16> image(kImageBytes / 2, 0x7FFF);  // NaN: what no one should read
-  for (u32 k = 0; k < 16; ++k) {
-    for (u32 i = 0; i < 64 && !w.registers_a; ++i) {
-      image.at(w.a.place(i, k) / 2) = element_of(value_a(i, k), w.bf16);
-    }
-    for (u32 n = 0; n < w.columns; ++n) {
-      image.at(w.b.place(n, k) / 2) = element_of(value_b(k, n), w.bf16);
-    }
+  const auto put = [&](const Tile& tile, u32 i, u32 k, int value) {
+    const u32 at = tile.place(i, k) / 2, word = w.encoded(value);
+    image.at(at) = static_cast<u16>(word);
+    if (tile.bytes == 4) image.at(at + 1) = static_cast<u16>(word >> 16);
+  };
+  for (u32 k = 0; k < w.depth(); ++k) {
+    for (u32 i = 0; i < 64 && !w.registers_a; ++i) put(w.a, i, k, w.a_at(i, k));
+    for (u32 n = 0; n < w.columns; ++n) put(w.b, n, k, value_b(k, n));
   }
   std::vector<std::array<u32, 4>> a(w.threads);
   const std::size_t values = w.columns / 2;
@@ -167,11 +223,12 @@ inline WgmmaRun run_wgmma(const Wgmma& w, LaunchOptions options = {}) {
                               i / 4 * 8 + lane % 4 * 2 + (i & 1)};
   };
   for (u32 thread = 0; thread < w.threads; ++thread) {
-    const u32 row = thread % 128 / 32 * 16 + thread % 32 / 4, k = thread % 4 * 2;
+    const u32 row = thread % 128 / 32 * 16 + thread % 32 / 4, t = thread % 4;
     for (u32 r = 0; r < 4; ++r) {
-      const u32 i = row + (r & 1) * 8, j = k + (r & 2) * 4;
-      a[thread][r] = element_of(value_a(i, j), w.bf16) | u32{element_of(value_a(i, j + 1), w.bf16)}
-                                                             << 16;
+      const u32 i = row + (r & 1) * 8, j = 2 * t + (r & 2) * 4;
+      a[thread][r] = w.element == Element::tf32
+                         ? w.encoded(w.a_at(i, t + (r & 2) * 2))
+                         : w.encoded(w.a_at(i, j)) | w.encoded(w.a_at(i, j + 1)) << 16;
     }
     for (u32 i = 0; i < values; ++i) {
       const auto [m, n] = place(thread, i);
@@ -208,11 +265,7 @@ inline void expect_product(const Wgmma& w, LaunchOptions options = {}) {
   int wrong = 0;
   for (u32 m = 0; m < 64; ++m) {
     for (u32 n = 0; n < w.columns; ++n) {
-      int sum = 0;
-      for (u32 k = 0; k < 16; ++k) sum += value_a(m, k) * value_b(k, n);
-      const int expected =
-          (w.scale_d != 0 ? value_c(m, n) : 0) +
-          w.scale_a * w.scale_b * sum * (w.scale_d != 0 ? static_cast<int>(w.products) : 1);
+      const int expected = w.expected_at(m, n);
       if (run.d[m * w.columns + n] == static_cast<float>(expected)) continue;
       if (++wrong < 4) {
         ADD_FAILURE() << "row " << m << ", column " << n << ": " << run.d[m * w.columns + n]

@@ -3,10 +3,6 @@
 namespace gpu::test {
 namespace {
 
-constexpr const char* kCommit = "wgmma.commit_group.sync.aligned;\n";
-constexpr const char* kWait = "wgmma.wait_group.sync.aligned 0;\n";
-constexpr const char* kFence = "wgmma.fence.sync.aligned;\n";
-
 void expect_text(const Report& report, const std::string& part) {
   EXPECT_NE(report.text().find(part), std::string::npos) << report.text();
 }
@@ -18,7 +14,7 @@ TEST(Wgmma, EverySwizzleAndMajor) {
         SCOPED_TRACE("swizzle " + std::to_string(swizzle) + (a_k_major ? ", A by K" : ", A by M") +
                      (b_k_major ? ", B by K" : ", B by N"));
         Wgmma w(64);
-        w.bf16 = swizzle == 64;
+        if (swizzle == 64) w.element = Element::bf16;
         w.a.swizzle = w.b.swizzle = swizzle;
         w.a.k_major = a_k_major;
         w.b.k_major = b_k_major;
@@ -54,9 +50,8 @@ TEST(Wgmma, StepsAlongRows) {
 
 TEST(Wgmma, ScalesAndOrders) {
   for (u64 seed = 0; seed < 8; ++seed) {  // every order of adding: exact here
-    for (const bool bf16 : {false, true}) {
-      Wgmma w(40);
-      w.bf16 = bf16;
+    for (const Element element : {Element::f16, Element::bf16}) {
+      Wgmma w(40, element);
       w.registers_a = seed % 2 == 0;
       w.b.k_major = false;
       w.scale_a = seed % 4 < 2 ? -1 : 1;
@@ -86,10 +81,8 @@ TEST(Wgmma, CopiesInFlightTakeTheirPlace) {
   Wgmma w(8);
   w.after = std::string(kCommit) +
             "mov.f32 %f10, %f0; mov.f32 %f11, %f1; mov.f32 %f12, %f2; mov.f32 %f13, %f3;\n"
-            "setp.ne.u32 %p2, 1, 0;\n"
-            "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f10,%f11,%f12,%f13}, %rd20, "
-            "%rd21, %p2, 1, 1, 0, 0;\n" +
-            kCommit + kWait +
+            "setp.ne.u32 %p2, 1, 0;\n" +
+            w.narrow("%f10,%f11,%f12,%f13", "%p2") + kCommit + kWait +
             "sub.f32 %f0, %f10, %f0; sub.f32 %f1, %f11, %f1; sub.f32 %f2, %f12, %f2; sub.f32 %f3, "
             "%f13, %f3;\n";
   w.scale_d = 1;
@@ -97,9 +90,7 @@ TEST(Wgmma, CopiesInFlightTakeTheirPlace) {
   for (u64 seed = 0; seed < 4; ++seed) {
     const WgmmaRun run = run_wgmma(w, {.seed = seed});
     for (const Report& report : run.result.failures) ADD_FAILURE() << report.text();
-    int sum = 0;
-    for (u32 k = 0; k < 16; ++k) sum += value_a(33, k) * value_b(k, 5);
-    EXPECT_EQ(run.d[33 * 8 + 5], static_cast<float>(sum));
+    EXPECT_EQ(run.d[33 * 8 + 5], static_cast<float>(w.sum_at(33, 5)));
   }
 }
 
@@ -120,8 +111,11 @@ TEST(Wgmma, IsCounted) {
   EXPECT_EQ(counts.product_bytes, 2u * (64 + 64) * 16 * 2);
 }
 
-TEST(WgmmaChecks, Fence) {
-  Wgmma w;
+/// What must not be done, with each kind of elements.
+class WgmmaChecks : public testing::TestWithParam<Element> {};
+
+TEST_P(WgmmaChecks, Fence) {
+  Wgmma w(64, GetParam());
   w.before = "";
   expect_text(wgmma_failure(w, Fault::missing_fence), "first product");
   // the accumulators were written since
@@ -138,25 +132,22 @@ TEST(WgmmaChecks, Fence) {
   w.between = std::string(kCommit) + kWait + "mov.f32 %f150, %f7; mov.f32 %f7, %f150;\n";
   EXPECT_TRUE(run_wgmma(w).result.ok());  // there and back again
   w.between = std::string(kCommit) + kWait + "mov.f32 %f150, %f7;\n";
-  w.at_end =
-      "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f150,%f151,%f152,%f153}, %rd20, "
-      "%rd21, 0, 1, 1, 0, 0;\n" +
-      std::string(kCommit) + kWait;
+  w.at_end = w.narrow("%f150,%f151,%f152,%f153", "0") + kCommit + kWait;
   expect_text(wgmma_failure(w, Fault::missing_fence), "accumulator 7");
   // constants and copies that nvcc puts after the fence are no accesses
-  Wgmma c;
+  Wgmma c(64, GetParam());
   c.before = "mov.f32 %f1, %f2;\n" + std::string(kFence) +
              "mov.f32 %f3, 0f00000000;\n mov.f32 %f4, %f1;\n";
   EXPECT_TRUE(run_wgmma(c).result.ok());
   // a register of A
-  Wgmma r;
+  Wgmma r(64, GetParam());
   r.registers_a = true;
   r.before = std::string(kFence) + "add.s32 %r22, %r22, 0;\n";
   expect_text(wgmma_failure(r, Fault::missing_fence), "register 2 of A");
 }
 
-TEST(WgmmaChecks, RegistersInFlight) {
-  Wgmma w;
+TEST_P(WgmmaChecks, RegistersInFlight) {
+  Wgmma w(64, GetParam());
   w.after = std::string(kCommit) + "add.f32 %f150, %f3, %f3;\n" + kWait;
   expect_text(wgmma_failure(w, Fault::product_in_flight), "reads a register");
   w.after = std::string(kCommit) + "mov.f32 %f3, 0f00000000;\n" + kWait;
@@ -169,32 +160,26 @@ TEST(WgmmaChecks, RegistersInFlight) {
   wgmma_failure(w, Fault::product_in_flight);
   w.after = std::string(kCommit) + kCommit + "wgmma.wait_group.sync.aligned 1;\n";
   EXPECT_TRUE(run_wgmma(w).result.ok());
-  Wgmma r;
+  Wgmma r(64, GetParam());
   r.registers_a = true;
   r.after = std::string(kCommit) + "mov.u32 %r21, 0;\n" + kWait;
   expect_text(wgmma_failure(r, Fault::product_in_flight), "part of A");
   r.after = std::string(kCommit) + "add.s32 %r30, %r21, 0;\n" + kWait;  // reading is no harm
   EXPECT_TRUE(run_wgmma(r).result.ok());
   // another shape in the same accumulators
-  w.after =
-      "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f0,%f1,%f2,%f3}, %rd20, %rd21, "
-      "%p2, 1, 1, 0, 0;\n" +
-      std::string(kCommit) + kWait;
+  w.after = w.narrow("%f0,%f1,%f2,%f3", "%p2") + kCommit + kWait;
   wgmma_failure(w, Fault::product_in_flight);
 }
 
-TEST(WgmmaChecks, EndsInFlight) {
-  Wgmma w;
+TEST_P(WgmmaChecks, EndsInFlight) {
+  Wgmma w(64, GetParam());
   w.after += "\n mov.u64 %rd30, 0;\n";
-  w.at_end = std::string(kFence) +
-             "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f190,%f191,%f192,%f193}, %rd20, "
-             "%rd21, 0, 1, 1, 0, 0;\n" +
-             kCommit;
+  w.at_end = std::string(kFence) + w.narrow("%f190,%f191,%f192,%f193", "0") + kCommit;
   wgmma_failure(w, Fault::pending_copy);
 }
 
-TEST(WgmmaChecks, ProxyFence) {
-  Wgmma w;
+TEST_P(WgmmaChecks, ProxyFence) {
+  Wgmma w(64, GetParam());
   w.filled = "bar.sync 0;";
   expect_text(wgmma_failure(w, Fault::missing_fence), "no fence.proxy.async by that thread since");
   w.filled = "fence.proxy.async.global;\n bar.sync 0;";
@@ -227,8 +212,8 @@ TEST(WgmmaChecks, ProxyFence) {
 }
 
 /// Tiles come by copies that an mbarrier tracks; it lies where the last are left out.
-TEST(WgmmaChecks, ProxyFenceAfterTrackedCopies) {
-  Wgmma w;
+TEST_P(WgmmaChecks, ProxyFenceAfterTrackedCopies) {
+  Wgmma w(64, GetParam());
   w.fill =
       "setp.lt.u32 %p5, %r2, 47104;\n @%p5 cp.async.cg.shared.global [%r4], [%rd8], 16;\n"
       "setp.eq.u32 %p6, %r1, 0;\n";
@@ -271,9 +256,9 @@ TEST(WgmmaChecks, ProxyFenceAfterTrackedCopies) {
 }
 
 /// A tile is being read until the product has been waited for by all that execute it.
-TEST(WgmmaChecks, OverwrittenInFlight) {
+TEST_P(WgmmaChecks, OverwrittenInFlight) {
   for (u64 seed = 0; seed < 4; ++seed) {
-    Wgmma w;
+    Wgmma w(64, GetParam());
     const std::string again = "st.shared.b32 [%r3+16400], %r1;\n";
     const std::string store = "setp.eq.u32 %p4, %r1, 77;\n @%p4 " + again;
     w.after = std::string(kCommit) + store + kWait;
@@ -290,8 +275,8 @@ TEST(WgmmaChecks, OverwrittenInFlight) {
   }
 }
 
-TEST(WgmmaChecks, Warpgroup) {
-  Wgmma w(8);
+TEST_P(WgmmaChecks, Warpgroup) {
+  Wgmma w(8, GetParam());
   w.threads = 96;
   wgmma_failure(w, Fault::barrier);
   w.threads = 192;
@@ -302,19 +287,19 @@ TEST(WgmmaChecks, Warpgroup) {
   w.after += "\n out_:\n";
   expect_text(wgmma_failure(w, Fault::barrier), "four warps");
   // half a warp
-  Wgmma half(8);
+  Wgmma half(8, GetParam());
   half.before += "\n setp.ge.u32 %p5, %r1, 112;\n @%p5 bra out_;\n";
   half.after += "\n out_:\n bar.warp.sync -1;\n";
   wgmma_failure(half, Fault::divergence);
   // another product
-  Wgmma other(8);
+  Wgmma other(8, GetParam());
   other.before += "\n setp.ge.u32 %p5, %r1, 96;\n @%p5 bra other_;\n";
   other.after = "bra.uni join_;\n other_:\n" + other.product() + "join_:\n" + other.after;
   wgmma_failure(other, Fault::barrier);
 }
 
-TEST(WgmmaChecks, Operands) {
-  Wgmma w(8);
+TEST_P(WgmmaChecks, Operands) {
+  Wgmma w(8, GetParam());
   w.before += "\n setp.ge.u32 %p5, %r1, 96;\n @%p5 add.s64 %rd21, %rd21, 2;\n";
   wgmma_failure(w, Fault::divergence);
   w.before = std::string(kFence) + "setp.eq.u32 %p5, %r1, 3;\n @%p5 add.s64 %rd21, %rd21, 2;\n";
@@ -334,20 +319,20 @@ TEST(WgmmaChecks, Operands) {
 }
 
 /// Undefined elements of A spoil their row, those of B their column.
-TEST(WgmmaChecks, UndefinedElements) {
-  Wgmma w(8);
+TEST_P(WgmmaChecks, UndefinedElements) {
+  Wgmma w(8, GetParam());
   w.before += "\n setp.eq.u32 %p5, %r1, 37;\n @%p5 mov.u32 %r21, %r45;\n" + std::string(kFence);
   w.registers_a = true;
   const Report report = wgmma_failure(w, Fault::undefined_store);
   EXPECT_EQ(report.thread[0], 36u);  // the first that has a part of the row 16 + 1 + 8
-  Wgmma b(8);
+  Wgmma b(8, GetParam());
   b.fill = "setp.ne.u32 %p5, %r2, 16384;\n @%p5 " + b.fill;
   EXPECT_EQ(wgmma_failure(b, Fault::undefined_store).thread[0] % 32, 0u);
 }
 
 /// Registers that products use are theirs alone; others still share places.
-TEST(WgmmaChecks, PlacesAreNotShared) {
-  Wgmma w(8);
+TEST_P(WgmmaChecks, PlacesAreNotShared) {
+  Wgmma w(8, GetParam());
   w.registers_a = true;
   // %r20 to %r23 are dead here for all but the product in flight
   w.after =
@@ -356,6 +341,9 @@ TEST(WgmmaChecks, PlacesAreNotShared) {
       kWait;
   expect_product(w);
 }
+
+INSTANTIATE_TEST_SUITE_P(Elements, WgmmaChecks, testing::Values(Element::f16, Element::tf32),
+                         testing::PrintToStringParamName());
 
 TEST(Setmaxnreg, IsChecked) {
   Wgmma w(8);
