@@ -3,6 +3,7 @@
 
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
+#include <map>
 #include <string>
 
 #include "gpu/runtime/control.hpp"
@@ -27,26 +28,30 @@ struct WarpgroupCounts : ::testing::Test {
   static constexpr int kHeads = 2, kLength = 512, kHeadDim = 128;
   static constexpr std::uint64_t kTensorBytes = kHeads * kLength * kHeadDim * sizeof(Half);
 
-  static attend::Tensor<Half, 4> constant() {
-    attend::Tensor<Half, 4> host(1, kHeads, kLength, kHeadDim);
-    host.setConstant(Half(0.5f));
+  template <class T>
+  static attend::Tensor<T, 4> constant() {
+    attend::Tensor<T, 4> host(1, kHeads, kLength, kHeadDim);
+    host.setConstant(T(0.5f));
     return host;
   }
   // A launch without spills, and without conflicts of copies.
   static gpu::Counts checked(const gpu::LaunchRecord& launch) {
     EXPECT_EQ(launch.counts.local_bytes, 0u) << launch.kernel;
-    EXPECT_EQ(launch.counts.conflicts_in_lines(0, 10000, "cp_async.cuh"), 0u) << launch.kernel;
+    for (const char* const file : {"cp_async.cuh", "float_parts_tile.cuh", "ldmatrix.cuh"})
+      EXPECT_EQ(launch.counts.conflicts_in_lines(0, 10000, file), 0u) << launch.kernel;
     return launch.counts;
   }
   // The launch of one forward pass.
-  static gpu::Counts forward(attend::Call<Half> call) {
-    call.path = attend::Path::flash;
-    const There4 q(constant());
-    There4 out(q.extents());
+  template <class T = Half>
+  static gpu::Counts forward(attend::Call<T> call) {
+    call.path = sizeof(T) == 2 ? attend::Path::flash : attend::Path::mem_efficient;
+    const attend::cuda::Tensor<T, 4> q(constant<T>());
+    attend::cuda::Tensor<T, 4> out(q.extents());
     gpu::emulated_control()->take_launches();
-    attend::Attend<Half>{{.flash = true}}.forward_into(out, q, q, q, call);
+    attend::Attend<T>{{.flash = true}}.forward_into(out, q, q, q, call);
     const auto result = out.host();
-    for (Eigen::Index n = 0; n < result.size(); ++n) EXPECT_EQ(result.data()[n], Half(0.5f));
+    for (Eigen::Index n = 0; n < result.size(); ++n)
+      EXPECT_NEAR(float(result.data()[n]), 0.5f, sizeof(T) == 2 ? 0 : 1e-6);
     const auto launches = gpu::emulated_control()->take_launches();
     EXPECT_EQ(launches.size(), call.mask.given() ? 2u : 1u);  // its bits come first
     return launches.empty() ? gpu::Counts{} : checked(launches.back());
@@ -111,13 +116,28 @@ TEST_F(WarpgroupCounts, TilesThatAMaskHidesCostNothing) {
   EXPECT_EQ(products_in(forward({.mask = there})), products(kTiles / 4));
 }
 
+// Floats: three products of 64 x 64 x 8 for one, in tiles of 64 keys. Keys and values are split into
+// parts once for 128 queries: of what a product then takes only queries and weights are.
+TEST_F(WarpgroupCounts, OfFloats) {
+  constexpr std::uint64_t kProducts = 2 * kTiles * 3 * 2 * (kHeadDim / 8) * 8, kFloats = 2;
+  const gpu::Counts plain = forward<float>({});
+  EXPECT_EQ(plain.blocks, 8u);
+  EXPECT_EQ(plain.mma, (std::map<std::string, std::uint64_t>{{"m64n64k8.f32.tf32.tf32", kProducts}}));
+  EXPECT_EQ(plain.global_bytes_read, kFloats * (kTensorBytes + 2 * 4 * kTensorBytes));
+  EXPECT_EQ(plain.global_bytes_written, kFloats * kTensorBytes);
+  EXPECT_EQ(plain.by_opcode.at("ldmatrix"), 2 * kTiles * (kHeadDim / 8) * 8);
+
+  const gpu::Counts causal = forward<float>({.causal = attend::Causal::top_left});
+  EXPECT_EQ(products_in(causal), kProducts * 10 / 16);
+}
+
 // The backward pass, of tiles of 128 and 64 scores: S and dP, and one product for dq, two for dk
 // and dv. As products run on while others begin, a block has one more of zeros: S of what comes
 // after the last tile, dq of what was before the first.
 TEST_F(WarpgroupCounts, OfTheGradients) {
   const attend::Attend<Half> attention{{.flash = true}};
   const attend::Call<Half> call{.path = attend::Path::flash};
-  const There4 q(constant());
+  const There4 q(constant<Half>());
   const auto result = attention.forward(q, q, q, call);
   gpu::emulated_control()->take_launches();
   static_cast<void>(attention.backward(q, result, q, q, q, call).dq.host());

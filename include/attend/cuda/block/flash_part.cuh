@@ -19,6 +19,7 @@ struct FlashPart {
   using Real = float;
   static constexpr FlashScores kScores = scores;
   static constexpr FlashTiling kTiling = flash_tiling(HeadDim, HeadDim, scores, unit);
+  static constexpr bool kOfWarpgroups = is_of_warpgroups(unit);
   static constexpr int kThreads = kTiling.warps * kWarp;  ///< that compute
   static constexpr int kTileRows = kTiling.rows();
   static constexpr int kTileColumns = kTiling.keys;
@@ -36,7 +37,7 @@ struct FlashPart {
 
   /// A barrier of the threads that compute.
   static __device__ void sync() {
-    if constexpr (unit == ProductUnit::warpgroup) {
+    if constexpr (kOfWarpgroups) {
       barrier_sync<1, kThreads>();
     } else {
       __syncthreads();
@@ -44,7 +45,7 @@ struct FlashPart {
   }
   /// The same, and whether one of them says so.
   static __device__ bool sync_or(bool says) {
-    if constexpr (unit == ProductUnit::warpgroup) {
+    if constexpr (kOfWarpgroups) {
       return barrier_red_or<1, kThreads>(says);
     } else {
       return __syncthreads_or(says) != 0;

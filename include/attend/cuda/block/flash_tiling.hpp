@@ -32,7 +32,13 @@ enum class ProductUnit {
   warp,           ///< mma.sync: capability 8.0 and later
   warpgroup,      ///< wgmma, four warps: 9.0 only
   warp_of_parts,  ///< mma.sync of floats' parts: capability 8.0 and later
+  warpgroup_of_parts,  ///< wgmma of floats' parts: 9.0 only
 };
+
+/// Whether those are warpgroups.
+constexpr bool is_of_warpgroups(ProductUnit unit) {
+  return unit == ProductUnit::warpgroup || unit == ProductUnit::warpgroup_of_parts;
+}
 
 /// What an engine's products make of operands that are infinite or NaN.
 enum class NotFinite {
@@ -98,6 +104,14 @@ inline constexpr FlashTiling kFlashTilings[] = {
      2},
     {ProductUnit::warp_of_parts, 128, FlashScores::any, 4, 16, 32, 2, QueryFragments::shared_memory,
      2},
+    {ProductUnit::warpgroup_of_parts, 64, FlashScores::products, 8, 16, 64, 4,
+     QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup_of_parts, 128, FlashScores::products, 8, 16, 64, 2,
+     QueryFragments::shared_memory, 1},
+    {ProductUnit::warpgroup_of_parts, 64, FlashScores::any, 8, 16, 64, 4,
+     QueryFragments::shared_memory, 1, FetchAhead::bias},
+    {ProductUnit::warpgroup_of_parts, 128, FlashScores::any, 8, 16, 64, 2,
+     QueryFragments::shared_memory, 1},
 };
 
 /// The first tiling that has room for both head dims; the last if none has.
@@ -113,10 +127,9 @@ constexpr const FlashTiling& flash_tiling(std::int64_t head_dim, std::int64_t he
   return *found;
 }
 
-/// Whether warpgroups have a tiling of just this head dim.
-constexpr bool has_warpgroup_tiling(int head_dim) {
-  return flash_tiling(head_dim, head_dim, FlashScores::any, ProductUnit::warpgroup).head_dim ==
-         head_dim;
+/// Whether these warpgroups have a tiling of just this head dim.
+constexpr bool has_warpgroup_tiling(int head_dim, ProductUnit unit = ProductUnit::warpgroup) {
+  return flash_tiling(head_dim, head_dim, FlashScores::any, unit).head_dim == head_dim;
 }
 
 }  // namespace attend::cuda

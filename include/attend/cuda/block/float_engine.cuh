@@ -1,13 +1,7 @@
 #pragma once
 
-#include <cstdint>
-
 #include "../arch/compiled.cuh"
-#include "../arch/opaque.cuh"
-#include "../tile/excluded.cuh"
-#include "../tile/float_tile.cuh"
-#include "flash_part.cuh"
-#include "float_product.cuh"
+#include "float_fragments.cuh"
 
 /// @file
 /// The products of the flash kernel for floats, on tensor cores: a warp's rows against a tile of
@@ -17,26 +11,12 @@ namespace attend::cuda {
 
 /// The engine of `HeadDim`'s tiling.
 template <int HeadDim, FlashScores scores>
-struct FloatEngine : FlashPart<float, HeadDim, scores, ProductUnit::warp_of_parts> {
-  using Part = FlashPart<float, HeadDim, scores, ProductUnit::warp_of_parts>;
-  using Product = FloatProduct<Part::kBands>;
-  using Real = float;
-  using Part::first_row, Part::row, Part::column, Part::kBands, Part::kColumns, Part::kOutColumns,
-      Part::kRows, Part::kTileColumns, Part::kTileRows, Part::kWidth;
-  using typename Part::Output, typename Part::Scores;
-  static constexpr NotFinite kNotFinite = NotFinite::nan;
-  static constexpr Compiled kCompiled = Compiled::from_8_0;
-  static_assert(!Part::kKeepsQueries, "products of any queries need them as they are");
-
-  using QueryRows = FloatTile<kTileRows, kWidth>;
-  using Tile = FloatTile<kTileColumns, kWidth>;  ///< of keys or of values
-
-  /// The first column of this thread, of outputs.
-  static __device__ int first_out_column() { return Product::first_out_column(); }
-  /// Its n-th column, counted from its first.
-  static constexpr __device__ int out_column_from_first(int n) {
-    return Product::out_column_from_first(n);
-  }
+struct FloatEngine : FloatFragments<HeadDim, scores, ProductUnit::warp_of_parts> {
+  using Fragments = FloatFragments<HeadDim, scores, ProductUnit::warp_of_parts>;
+  using Fragments::first_row;
+  using typename Fragments::Product, typename Fragments::QueryRows, typename Fragments::Scores,
+      typename Fragments::Tile;
+  static constexpr Compiled kCompiled = Compiled::from_8_0_without_wgmma;
 
   /// The queries, which stay in shared memory.
   struct Queries {
@@ -45,69 +25,10 @@ struct FloatEngine : FlashPart<float, HeadDim, scores, ProductUnit::warp_of_part
     __device__ explicit Queries(const QueryRows& sQ) : tile(sQ) {}
   };
 
-  /// Weights, not rounded.
-  struct Weights {
-    Scores at;
-  };
-  /// Weights as they are added.
-  static __device__ Weights weights(const Scores& rP) {
-    Weights same;
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c) same.at[r][c] = rP[r][c];
-    return same;
-  }
-
   /// rS = Q K^T. NaN where an operand is infinite or NaN.
   static __device__ void dot_products(Scores& rS, const Queries& rQ, const Tile& sK) {
-    clear(rS);
+    Fragments::clear(rS);
     Product::add_dot_products(rS, rQ.tile, first_row(), sK);
-  }
-
-  /// rO += P V. NaN where a value is infinite or NaN.
-  static __device__ void add_products(Output& rO, const Weights& rP, const Tile& sV) {
-    Product::add_products(rO, rP.at, sV);
-  }
-
-  /// rS = Q K^T by multiply-add: for operands that are infinite or NaN, or nearly so.
-  static __device__ void dot_any_products(Scores& rS, const QueryRows& sQ, const Tile& sK) {
-    clear(rS);
-    Product::add_any_dot_products(rS, sQ, first_row(), sK);
-  }
-
-  /// rO += P V by multiply-add, leaving out keys that are not `allowed(r, c)` one by one: for
-  /// values that are infinite or NaN, or nearly so. The warp's queries are overwritten with
-  /// weights.
-  template <class Allowed>
-  static __device__ void add_selected(Output& rO, const Weights& rP, Allowed allowed,
-                                      const Tile& sV, QueryRows& sP) {
-    static_assert(kTileColumns <= kWidth);
-    Scores selected;
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c)
-        selected[r][c] = allowed(r, c) ? rP.at[r][c] : kExcluded<Real>;
-    Product::add_selected(rO, selected, sP, first_row(), sV);
-  }
-
-  /// Puts outputs where the warp's rows lie in a tile.
-  static __device__ void stage(QueryRows& sO, const Output& rO) {
-    const int row = first_row() + opaque(lane()) / 4, t = opaque(lane()) % 4;
-#pragma unroll
-    for (int c = 0; c < kOutColumns; c += 4)
-#pragma unroll
-      for (int r = 0; r < kRows; ++r)
-        sO.piece(row + 8 * r, c + t) = {rO[r][c], rO[r][c + 1], rO[r][c + 2], rO[r][c + 3]};
-  }
-
- private:
-  static __device__ void clear(Scores& rS) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c) rS[r][c] = 0;
   }
 };
 

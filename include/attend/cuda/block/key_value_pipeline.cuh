@@ -5,6 +5,7 @@
 #include "../arch/warp.cuh"
 #include "../arch/wgmma.cuh"
 #include "../tile/async_copy.cuh"
+#include "../tile/float_parts_tile.cuh"
 #include "key_value_ring.cuh"
 
 /// @file
@@ -28,10 +29,10 @@ struct QuerySlot {
 template <class Engine>
 struct WarpgroupShared {
   static constexpr int kSlots = Engine::kTiling.slots;
-  static constexpr int kQueryTiles = Engine::kWidth > 128 ? 1 : 2;  ///< that there is room for
+  static constexpr int kQueryTiles = Engine::kQueryTiles;
 
   typename Engine::QueryRows q[kQueryTiles];  ///< queries; outputs in the end
-  typename Engine::Tile tile[kSlots];         ///< keys and values
+  typename Engine::Slot tile[kSlots];         ///< keys and values
   QuerySlot<Engine> of_queries[2];
   Mbarrier full[kSlots];   ///< the tile is there
   Mbarrier empty[kSlots];  ///< it is done with
@@ -84,23 +85,43 @@ class TileProducer {
     const KeyTiles<Engine, V> tiles(variant, mask, slot.rows);
 #pragma unroll 1
     for (int j = tiles.first(); j < tiles.end(); j = tiles.after(j)) {
-      bring(slot.keys_values.k, j, tiles.end());
-      bring(slot.keys_values.v, j, tiles.end());
+      const auto& [k, v] = slot.keys_values;
+      bring(Engine::keys(next_slot()), k.rows(j, tiles.end()), k.layout);
+      bring(Engine::values(next_slot()), v.rows(j, tiles.end()), v.layout);
     }
   }
 
  private:
-  // The next tile of keys or values: j and following, up to `end`.
-  __device__ void bring(const HeadRows<T>& head, int j, int end) {
-    const unsigned slot = brought_ % kSlots;
-    if (brought_ >= kSlots) wait_for(shared_.empty[slot], static_cast<int>(brought_ / kSlots) - 1);
-    begin_copy<kThreads>(shared_.tile[slot], head.rows(j, end), head.layout, thread());
-    if (head.layout.access == Access::elements) {  // read and written one by one
-      mbarrier_arrive(shared_.full[slot]);
+  // Where the next tile of keys or values goes.
+  __device__ typename Engine::Slot& next_slot() const { return shared_.tile[brought_ % kSlots]; }
+
+  // Brings it, as it is.
+  template <int Keys, int Width, class RowsOf>
+  __device__ void bring(SwizzledTile<T, Keys, Width>& tile, const RowsOf& rows,
+                        const RowLayout& layout) {
+    wait_until_empty();
+    begin_copy<kThreads>(tile, rows, layout, thread());
+    Mbarrier& full = shared_.full[brought_ % kSlots];
+    if (layout.access == Access::elements) {  // read and written one by one
+      mbarrier_arrive(full);
     } else {
-      mbarrier_arrive_after_copies(shared_.full[slot]);
+      mbarrier_arrive_after_copies(full);
     }
     ++brought_;
+  }
+  // Brings it, in parts: in an order of their own.
+  template <class Parts, class RowsOf>
+    requires requires { typename Parts::template Share<kThreads>; }
+  __device__ void bring(Parts& tile, const InKeyOrder<RowsOf>& rows, const RowLayout& layout) {
+    bring_parts<kThreads>(tile, rows.rows, layout, thread(), [&] { wait_until_empty(); });
+    mbarrier_arrive(shared_.full[brought_ % kSlots]);
+    ++brought_;
+  }
+
+  // Until what was in the next tile's slot is done with.
+  __device__ void wait_until_empty() const {
+    if (brought_ >= kSlots)
+      wait_for(shared_.empty[brought_ % kSlots], static_cast<int>(brought_ / kSlots) - 1);
   }
 
   // The n-th time that something is done with.
@@ -145,9 +166,7 @@ class TileUser {
     wait(n + 1);
   }
   /// It, after that.
-  __device__ const typename Engine::Tile& tile(unsigned n) const {
-    return shared_.tile[n % kSlots];
-  }
+  __device__ typename Engine::Slot& tile(unsigned n) const { return shared_.tile[n % kSlots]; }
   /// This warp is done with it; all its lanes have waited for it, or one that has not would wait
   /// for a phase that is over.
   __device__ void release(unsigned n) const {

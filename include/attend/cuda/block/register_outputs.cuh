@@ -107,19 +107,10 @@ class RegisterOutputs {
   }
 
   /// Replaces outputs by the mean of all values (below the key length), for rows without any
-  /// allowed key. `tile` is for values, which are `v`'s.
+  /// allowed key. `tile` is for values, which are `v`'s, and the warp's rows of `sP` for weights.
   template <class Scoring>
-  __device__ void average(Output& rO, typename Engine::Tile& tile, const HeadRows<T>& v,
-                          const Scoring& scoring) const {
-    average(rO, tile, v, scoring,
-            [&](const typename Engine::Weights& rP, const typename Engine::Tile& sV) {
-              Engine::add_products(rO, rP, sV);
-            });
-  }
-  /// The same, where `add(rP, sV)` adds the products of weights and values.
-  template <class Scoring, class Add>
-  __device__ void average(Output& rO, typename Engine::Tile& tile, const HeadRows<T>& v,
-                          const Scoring& scoring, Add add) const {
+  __device__ void average(Output& rO, typename Engine::Tile& tile, typename Engine::QueryRows& sP,
+                          const HeadRows<T>& v, const Scoring& scoring) const {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
@@ -127,7 +118,7 @@ class RegisterOutputs {
       begin_copy<Engine::kThreads>(tile, v.rows(j, length), v.layout);
       cp_async_commit_group();
       cp_async_wait_group<0>();
-      if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) fence_proxy_async();
+      if constexpr (Engine::kOfWarpgroups) fence_proxy_async();
       Engine::sync();
       typename Engine::Scores rP;
 #pragma unroll
@@ -135,7 +126,14 @@ class RegisterOutputs {
 #pragma unroll
         for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = 1;
       scoring.apply_dropout(rP, j);
-      add(Engine::weights(rP), tile);
+      if constexpr (Engine::kNotFinite == NotFinite::nan) {
+        if (Engine::sync_or(meets_not_finite<Engine::kThreads>(tile))) {
+          const auto all = [](int, int) { return true; };
+          Engine::add_selected(rO, Engine::weights(rP), all, tile, sP);
+          continue;
+        }
+      }
+      Engine::add_products(rO, Engine::weights(rP), tile);
     }
     const float factor = dropout_scale() / static_cast<float>(length > 0 ? length : 1);
 #pragma unroll

@@ -60,9 +60,10 @@ struct WarpgroupOperand {
       : descriptor(wgmma_operand(of_warp(shared_address(&tile) + byte), Tile::kPanelBytes)) {}
 };
 
-/// How much further on the n-th sixteen columns of an operand begin whose rows products go along.
+/// How much further on the columns of the n-th product (32 bytes of a row) begin of an operand
+/// whose rows products go along.
 template <class Tile>
-constexpr __device__ std::uint64_t sixteen_columns(int n) {
+constexpr __device__ std::uint64_t product_columns(int n) {
   constexpr int kInPanel = 4;
   return static_cast<std::uint64_t>(n % kInPanel * 32) / 16 +
          n / kInPanel * std::uint64_t{Tile::kPanelBytes} / 16;
@@ -77,8 +78,8 @@ __device__ inline void begin_dot_products(float (&rS)[2][TileB::kRows / 4],
   wgmma_fence();
 #pragma unroll
   for (int n = 0; n < TileB::kColumns / 16; ++n) {
-    const std::uint64_t left = sA.descriptor + sixteen_columns<TileA>(n);
-    const std::uint64_t right = sB.descriptor + sixteen_columns<TileB>(n);
+    const std::uint64_t left = sA.descriptor + product_columns<TileA>(n);
+    const std::uint64_t right = sB.descriptor + product_columns<TileB>(n);
     static_assert(TileB::kRows == 32 || TileB::kRows == 64 || TileB::kRows == 128);
     if constexpr (TileB::kRows == 32) wgmma_m64n32k16(rS[0], rS[1], left, right, n > 0, T{});
     if constexpr (TileB::kRows == 64) wgmma_m64n64k16(rS[0], rS[1], left, right, n > 0, T{});

@@ -129,15 +129,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   if (results.work.parts > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;
-  outputs.average(rO, shared.ring[0], shared.keys_values.v, scoring,
-                  [&](const typename Engine::Weights& rP, const typename Engine::Tile& sV) {
-                    if constexpr (Engine::kNotFinite == NotFinite::nan) {
-                      const auto all = [](int, int) { return true; };
-                      if (__syncthreads_or(meets_not_finite<Engine::kThreads>(sV)))
-                        return Engine::add_selected(rO, rP, all, sV, shared.q);
-                    }
-                    Engine::add_products(rO, rP, sV);
-                  });
+  outputs.average(rO, shared.ring[0], shared.q, shared.keys_values.v, scoring);
   outputs.store(rO, shared.q, empty);
 }
 

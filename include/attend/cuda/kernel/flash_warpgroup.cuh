@@ -5,6 +5,7 @@
 #include "../../core/forward_tensors.hpp"
 #include "../arch/setmaxnreg.cuh"
 #include "../arch/shared_memory.cuh"
+#include "../block/float_warpgroup_engine.cuh"
 #include "../block/key_value_pipeline.cuh"
 #include "../block/log2_softmax.cuh"
 #include "../block/register_outputs.cuh"
@@ -66,7 +67,95 @@ struct FlashTile {
   __device__ bool is_plain(int j) const {
     return Engine::kScores == FlashScores::products && plain_first <= j && j <= plain_last;
   }
+  /// Dot products of the keys j and following become weights.
+  __device__ void weigh(Scores& rS, int j) {
+    score(rS, j);
+    softmax.add(rS, factors);
+    scoring.apply_dropout(rS, j);
+  }
 };
+
+/// Outputs of a tile of queries, where its keys and values from the n-th on are those from `begin`
+/// on: while products run the warps do something else.
+template <class Engine, class V>
+__device__ void attend_overlapped(FlashTile<Engine, V>& at, const TileUser<Engine>& user,
+                                const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
+  using Scores = typename Engine::Scores;
+  const int end = at.tiles.end();
+  typename Engine::Weights rP;
+  {
+    Scores rS;
+    at.scoring.fetch(begin);
+    user.wait(n);
+    Engine::begin_dot_products(rS, Engine::queries(sQ), user.tile(n));
+    Engine::template wait<0>(rS);
+    user.release(n);
+    at.weigh(rS, begin);
+    rP = Engine::weights(rS);
+  }
+  ++n;  // the tile of values whose weights these are
+  int next = at.tiles.after(begin);
+  // Scores of the next tile of keys, and outputs of this one. `change` makes weights of the
+  // scores, and says which tile comes after.
+  const auto step = [&](auto change) {
+    Scores rS;
+    const int j = next;
+    at.scoring.fetch(j);
+    user.wait_for_two(n);
+    const typename Engine::Operand keys = user.tile(n + 1), values = user.tile(n);
+    Engine::begin_dot_products(rS, Engine::queries(sQ), keys);
+    Engine::begin_products(at.rO, rP, values);
+    Engine::template wait<1>(rS);
+    user.release(n + 1);
+    next = change(rS, j);
+    Engine::template wait<0>(at.rO);
+    user.release(n);
+    rescale<Engine>(at.rO, at.factors);
+    rP = Engine::weights(rS);
+    n += 2;
+  };
+  while (next < end) {
+    // Where branches meet, results of products would have to be copied: a tile that is taken as
+    // it is has a branch for itself.
+    if (at.is_plain(next)) {
+      step([&](Scores& rS, int j) {
+        at.softmax.add(rS, at.factors);
+        return j + Engine::kTileColumns;
+      });
+    } else {
+      step([&](Scores& rS, int j) {
+        at.weigh(rS, j);
+        return at.tiles.after(j);
+      });
+    }
+  }
+  user.wait(n);
+  Engine::add_products(at.rO, rP, user.tile(n));
+  user.release(n++);
+}
+
+/// The same, one thing after the other: sums of few products are added up in registers, which a
+/// warpgroup waits for all the time, while others' products run.
+template <class Engine, class V>
+__device__ void attend_in_turn(FlashTile<Engine, V>& at, const TileUser<Engine>& user,
+                              const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
+  for (int j = begin; j < at.tiles.end(); j = at.tiles.after(j)) {
+    typename Engine::Scores rS;
+    at.scoring.fetch(j);
+    user.wait(n);
+    Engine::dot_products(rS, sQ, Engine::keys(user.tile(n)));
+    user.release(n++);
+    if (at.is_plain(j)) {
+      at.softmax.add(rS, at.factors);
+    } else {
+      at.weigh(rS, j);
+    }
+    rescale<Engine>(at.rO, at.factors);
+    user.wait(n);
+    Engine::add_products(at.rO, Engine::weights(rS), Engine::values(user.tile(n)));
+    user.release(n++);
+  }
+}
 
 /// Outputs of the block's `turn`-th tile of queries, whose tiles of keys and values are the n-th
 /// and following.
@@ -75,7 +164,6 @@ __device__ void compute(const Problem& problem, const V& variant,
                         const ForwardTensors<typename Engine::Element>& tensors,
                         const MaskBits& mask, const SplitResults<float>& results,
                         WarpgroupShared<Engine>& shared, int turn, unsigned& n) {
-  using Scores = typename Engine::Scores;
   const TileUser<Engine> user(shared);
   FlashTile<Engine, V> at(problem, variant, mask, user.wait_for_queries(turn).rows);
   auto& sQ = shared.q[turn % WarpgroupShared<Engine>::kQueryTiles];
@@ -88,70 +176,23 @@ __device__ void compute(const Problem& problem, const V& variant,
     end = begin;
   }
 
-  const auto weigh = [&](Scores& rS, int j) {
-    at.score(rS, j);
-    at.softmax.add(rS, at.factors);
-    at.scoring.apply_dropout(rS, j);
-  };
   if (begin < end) {
-    typename Engine::Weights rP;
-    {
-      Scores rS;
-      at.scoring.fetch(begin);
-      user.wait(n);
-      Engine::begin_dot_products(rS, Engine::queries(sQ), user.tile(n));
-      Engine::template wait<0>(rS);
-      user.release(n);
-      weigh(rS, begin);
-      rP = Engine::weights(rS);
+    if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup_of_parts) {
+      attend_in_turn(at, user, sQ, begin, n);
+    } else {
+      attend_overlapped(at, user, sQ, begin, n);
     }
-    ++n;  // the tile of values whose weights these are
-    int next = at.tiles.after(begin);
-    // Scores of the next tile of keys, and outputs of this one. `change` makes weights of the
-    // scores, and says which tile comes after.
-    const auto step = [&](auto change) {
-      Scores rS;
-      const int j = next;
-      at.scoring.fetch(j);
-      user.wait_for_two(n);
-      const typename Engine::Operand keys = user.tile(n + 1), values = user.tile(n);
-      Engine::begin_dot_products(rS, Engine::queries(sQ), keys);
-      Engine::begin_products(at.rO, rP, values);
-      Engine::template wait<1>(rS);
-      user.release(n + 1);
-      next = change(rS, j);
-      Engine::template wait<0>(at.rO);
-      user.release(n);
-      rescale<Engine>(at.rO, at.factors);
-      rP = Engine::weights(rS);
-      n += 2;
-    };
-    while (next < end) {
-      // Where branches meet, results of products would have to be copied: a tile that is taken as
-      // it is has a branch for itself.
-      if (at.is_plain(next)) {
-        step([&](Scores& rS, int j) {
-          at.softmax.add(rS, at.factors);
-          return j + Engine::kTileColumns;
-        });
-      } else {
-        step([&](Scores& rS, int j) {
-          weigh(rS, j);
-          return at.tiles.after(j);
-        });
-      }
-    }
-    user.wait(n);
-    Engine::add_products(at.rO, rP, user.tile(n));
-    user.release(n++);
   }
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
   // into.
   const bool any_excluded = __any_sync(kAllLanes, at.excluded);
-  const bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
-                       (any_excluded && has_not_finite<Engine>(at.rO));
+  bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
+                 (any_excluded && has_not_finite<Engine>(at.rO));
+  if constexpr (Engine::kNotFinite == NotFinite::nan)
+    spoiled = spoiled || at.softmax.has_not_finite() || has_not_finite<Engine>(at.rO) ||
+              at.scoring.user_met_nan();
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
   const unsigned empty = outputs.finish(at.rO, at.softmax);
   if (results.work.parts > 1) {
@@ -177,7 +218,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   auto& rows = shared.of_queries[0].rows;
   auto& keys_values = shared.of_queries[0].keys_values;
   auto &sQ = shared.q[0], &sP = sQ;  // weights go where the queries are
-  auto &sK = shared.tile[0], &sV = shared.tile[1];
+  auto &sK = Engine::whole(shared.tile[0]), &sV = Engine::whole(shared.tile[1]);
   const int thread = static_cast<int>(threadIdx.x);
   Engine::sync();
   rows.template find<kThreads>(problem, variant, mask, Engine::kWidth, results.work, n, thread,
@@ -199,8 +240,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
     fence_proxy_async();
     Engine::sync();
     typename Engine::Scores rS;
-    Engine::begin_dot_products(rS, Engine::queries(sQ), sK);
-    Engine::template wait<0>(rS);
+    Engine::dot_any_products(rS, sQ, sK);
     const auto is_allowed = [&](int r, int c) { return at.scoring.is_allowed(at.allowed, r, c); };
     at.scoring.fetch(j);
     at.score(rS, j);
@@ -222,7 +262,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   if (results.work.parts > 1) return outputs.leave(at.rO);
   outputs.store(at.rO, sQ, ~0u);
   if (variant.empty_row != EmptyRow::uniform) return;
-  outputs.average(at.rO, sV, keys_values.v, at.scoring);
+  outputs.average(at.rO, sV, sP, keys_values.v, at.scoring);
   outputs.store(at.rO, sQ, empty);
 }
 

@@ -20,7 +20,7 @@ namespace attend::cuda {
 /// An engine's kernel.
 template <class Engine, class V>
 constexpr auto flash_kernel() {
-  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
+  if constexpr (Engine::kOfWarpgroups) {
     return flash_warpgroup<Engine, V>;
   } else {
     return flash<Engine, V>;
@@ -38,7 +38,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
   const std::int64_t count =
       QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, results.work);
   const auto kernel = flash_kernel<Engine, V>();
-  if constexpr (Engine::kTiling.unit == ProductUnit::warpgroup) {
+  if constexpr (Engine::kOfWarpgroups) {
     // A block for each multiprocessor, which has room for one; more if that were too many turns.
     // But tiles of long rows that see more and more keys are left to the device to hand out.
     constexpr std::int64_t kFewTiles = 32;

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "../block/float_engine.cuh"
+#include "../block/float_warpgroup_engine.cuh"
 #include "../block/scalar_engine.cuh"
 #include "../block/tensor_core_engine.cuh"
 #include "../kernel/mem_efficient.cuh"
@@ -34,14 +35,23 @@ void launch_engine(const Problem& problem, const V& variant,
   splits.merge(problem, tensors, stream);
 }
 
+/// Runs the kernel of a tiling of floats.
+template <int HeadDim, FlashScores scores, class V>
+void launch_floats_head_dim(const Problem& problem, const V& variant,
+                            const ForwardTensors<float>& tensors, cudaStream_t stream) {
+  using Warpgroups = FloatWarpgroupEngine<HeadDim, scores>;
+  if (has_warpgroups(flash_kernel<Warpgroups, V>(), Warpgroups::kBlockThreads))
+    return launch_flash_engine<Warpgroups>(problem, variant, tensors, stream);
+  launch_flash_engine<FloatEngine<HeadDim, scores>>(problem, variant, tensors, stream);
+}
+
 /// Runs the kernel of floats' head dims, up to 128.
 template <FlashScores scores, class V>
 void launch_floats_scores(const Problem& problem, const V& variant,
                           const ForwardTensors<float>& tensors, cudaStream_t stream) {
   const std::int64_t most = std::max(problem.head_dim, problem.head_dim_v);
-  if (most <= 64)
-    return launch_flash_engine<FloatEngine<64, scores>>(problem, variant, tensors, stream);
-  launch_flash_engine<FloatEngine<128, scores>>(problem, variant, tensors, stream);
+  if (most <= 64) return launch_floats_head_dim<64, scores>(problem, variant, tensors, stream);
+  launch_floats_head_dim<128, scores>(problem, variant, tensors, stream);
 }
 
 /// Runs the kernel of floats on tensor cores.
