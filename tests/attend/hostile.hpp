@@ -24,6 +24,7 @@ struct Asked {
   const attend::Tensor<float, 4>* bias = nullptr;
   const attend::Tensor<float, 1>* sink = nullptr;
   attend::Causal causal = {};
+  attend::EmptyRow empty_row = attend::EmptyRow::zero;
 };
 
 /// What a call gives, on the host.
@@ -156,6 +157,33 @@ TYPED_TEST_P(Hostile, NanInAnAllowedValueStaysInItsColumn) {
       EXPECT_EQ(std::isnan(this->at(r, i, c)), i == 2 && c == 3) << i << " " << c;
 }
 
+// Sums of values that are not yet divided by the sum of weights are beyond the range of floats.
+TYPED_TEST_P(Hostile, GreatValuesHaveAMeanWhateverTheirSum) {
+  using T = typename TypeParam::T;
+  constexpr int kDim = TestFixture::kDim;
+  constexpr float kGreat = 1e38f;
+  for (const auto& [queries, keys] : {std::pair{1, 50}, {9, 50}, {70, 50}, {2, 2500}}) {
+    SCOPED_TRACE(std::to_string(queries) + " queries, " + std::to_string(keys) + " keys");
+    attend::Tensor<T, 4> q(1, 1, queries, kDim), k(1, 1, keys, kDim), v(1, 1, keys, kDim);
+    q.setZero(), k.setRandom(), v.setConstant(T(kGreat));
+    const auto expect_mean = [&](const Answer<T>& r) {
+      for (Eigen::Index n = 0; n < r.out.size(); ++n)
+        EXPECT_NEAR(static_cast<double>(r.out.data()[n]) / kGreat, 1, 1e-2);
+    };
+    expect_mean(TypeParam::forward(q, k, v, {}));
+    expect_mean(TypeParam::forward(q, k, v,
+                                   {.causal = attend::Causal::offset(-queries),
+                                    .empty_row = attend::EmptyRow::uniform}));
+    // A value that is not finite stays in its column all the same.
+    v(0, 0, 7, 1) = T(kInfinity);
+    const Answer<T> beside = TypeParam::forward(q, k, v, {});
+    for (int i = 0; i < queries; ++i) {
+      EXPECT_NEAR(static_cast<double>(beside.out(0, 0, i, 0)) / kGreat, 1, 1e-2);
+      EXPECT_EQ(static_cast<float>(beside.out(0, 0, i, 1)), kInfinity);
+    }
+  }
+}
+
 TYPED_TEST_P(Hostile, NanInAQueryWithKeysAndWithout) {
   using T = typename TypeParam::T;
   for (int c = 0; c < this->kDim; ++c) this->q(0, 0, 0, c) = this->q(0, 0, 1, c) = T(kNan);
@@ -228,11 +256,21 @@ TYPED_TEST_P(Hostile, SinkMuchLargerAndMuchSmallerThanTheKeys) {
   EXPECT_NEAR(small.lse(0, 0, 0), none.lse(0, 0, 0), 1e-5);
 }
 
-TYPED_TEST_P(Hostile, SinkThatIsNan) {
+// Query 0 has no keys: its output is 0, whatever the sink. Beside an infinitely great sink keys
+// weigh nothing.
+TYPED_TEST_P(Hostile, SinkThatIsNotFinite) {
   attend::Tensor<float, 1> sink(1);
-  sink(0) = kNan;
-  const auto r = this->run({.sink = &sink, .causal = attend::Causal::offset(-1)});
-  for (int i = 0; i < this->kQueries; ++i) EXPECT_TRUE(std::isnan(r.lse(0, 0, i))) << "query " << i;
+  for (const float logit : {kNan, kInfinity}) {
+    sink(0) = logit;
+    const auto r = this->run({.sink = &sink, .causal = attend::Causal::offset(-1)});
+    for (int i = 0; i < this->kQueries; ++i)
+      EXPECT_TRUE(std::isnan(logit) ? std::isnan(r.lse(0, 0, i)) : r.lse(0, 0, i) == logit)
+          << "query " << i << ", sink " << logit;
+    for (int c = 0; c < this->kDim; ++c) {
+      EXPECT_EQ(this->at(r, 0, c), 0) << "sink " << logit;
+      EXPECT_TRUE(std::isnan(logit) ? std::isnan(this->at(r, 1, c)) : this->at(r, 1, c) == 0);
+    }
+  }
 }
 
 TYPED_TEST_P(Hostile, SoftcapOfVastAndTinySize) {
@@ -284,10 +322,11 @@ TYPED_TEST_P(Hostile, GradientsOfGreatLogits) {
 REGISTER_TYPED_TEST_SUITE_P(Hostile, VastLogits, VastNegativeLogits, RowsOfTheLowestFiniteBias,
                             GreatestFiniteBias, MinusInfinityInTheBiasExcludes,
                             NanInAnAllowedKeyComesThrough, NanInAnAllowedValueStaysInItsColumn,
+                            GreatValuesHaveAMeanWhateverTheirSum,
                             NanInAQueryWithKeysAndWithout, InfiniteLogitsAreNoEmptyRow,
                             LogitsThatTheScaleMakesInfinite, OneInfiniteLogitAmongFiniteOnes,
                             InfiniteKeyHasNoGradient, SinkMuchLargerAndMuchSmallerThanTheKeys,
-                            SinkThatIsNan, SoftcapOfVastAndTinySize, ScaleBeyondTheRangeOfScores,
+                            SinkThatIsNotFinite, SoftcapOfVastAndTinySize, ScaleBeyondTheRangeOfScores,
                             ScaleOverSoftcapBeyondTheRangeOfScores, GradientsOfGreatLogits);
 
 }  // namespace hostile

@@ -210,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
     Flash, MergeMutants,
     ::testing::Values(
         Mutant{"sum_not_rescaled", kMerge, "ex2\\.approx\\.ftz", 9, "rcp.approx.ftz"},
-        Mutant{"output_not_rescaled", kMerge, "ex2\\.approx\\.ftz", 15, "rcp.approx.ftz"},
+        Mutant{"output_not_rescaled", kMerge, "ex2\\.approx\\.ftz", 18, "rcp.approx.ftz"},
         Mutant{"part_forgotten", kMerge, "fma\\.rn\\.f32 +\t?(%f\\d+), (%f\\d+), (%f\\d+), \\1;", 1,
                "mul.f32 $1, $2, $3;"}),
     name_of);

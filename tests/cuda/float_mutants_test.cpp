@@ -71,6 +71,47 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"values_not_looked_at", kKernel, "bar\\.red\\.or", 0, "bar.red.and"}),
     name_of);
 
+// The same on warpgroups, which have 64 keys in a tile and each tile in two parts. Of the sums of 16
+// products of numbers each is six products: two of the left operand's smalls, two of the right
+// one's, two of bigs; those of scores are 24, and then come those of outputs.
+class FloatWarpgroupMutants : public Mutants {};
+
+TEST_P(FloatWarpgroupMutants, AreCaught) { expect_caught(floats_are_right, kHopper); }
+
+constexpr const char* kWarpgroupKernel =
+    "flash_warpgroup.*FloatWarpgroupEngineILi64ELNS0_11FlashScoresE0E.*9NoMaskModE";
+constexpr const char* kBigPiece = "(st\\.shared\\.v4\\.u32[^{]*)\\{(%r\\d+), (%r\\d+)([^;]*);";
+constexpr const char* kSmallPiece = "st\\.shared\\.v4\\.f32[^;{]*\\+16384\\][^;]*;";
+
+INSTANTIATE_TEST_SUITE_P(
+    Floats, FloatWarpgroupMutants,
+    ::testing::Values(
+        Mutant{"keys_not_waited_for", kWarpgroupKernel, kArrived, 2, "mov.u32 $1, 1;"},
+        Mutant{"values_not_waited_for", kWarpgroupKernel, kArrived, 3, "mov.u32 $1, 1;"},
+        Mutant{"keys_not_free", kWarpgroupKernel, kArrived, 7, "mov.u32 $1, 1;"},
+        Mutant{"values_not_free", kWarpgroupKernel, kArrived, 9, "mov.u32 $1, 1;"},
+        Mutant{"keys_never_free", kWarpgroupKernel, kArrive, 2, ""},
+        Mutant{"values_never_there", kWarpgroupKernel, kArrive, 7, ""},
+        Mutant{"keys_not_for_products", kWarpgroupKernel, kProxy, 3, ""},
+        Mutant{"values_not_for_products", kWarpgroupKernel, kProxy, 4, ""},
+        Mutant{"registers_written_too_early", kWarpgroupKernel, kFence, 1, ""},
+        Mutant{"scores_of_no_group", kWarpgroupKernel, kGroup, 0, ""},
+        Mutant{"scores_read_too_early", kWarpgroupKernel, kDone, 3, ""},
+        Mutant{"outputs_read_too_early", kWarpgroupKernel, kDone, 7, ""},
+        Mutant{"queries_small_left_out", kWarpgroupKernel, kWarpgroupProduct, 1, ""},
+        Mutant{"keys_small_left_out", kWarpgroupKernel, kWarpgroupProduct, 2, ""},
+        Mutant{"score_left_out", kWarpgroupKernel, kWarpgroupProduct, 5, ""},
+        Mutant{"weights_small_left_out", kWarpgroupKernel, kWarpgroupProduct, 25, ""},
+        Mutant{"values_small_left_out", kWarpgroupKernel, kWarpgroupProduct, 27, ""},
+        Mutant{"weighted_values_left_out", kWarpgroupKernel, kWarpgroupProduct, 29, ""},
+        Mutant{"keys_big_not_there", kWarpgroupKernel, kBigPiece, 0, ""},
+        Mutant{"keys_small_not_there", kWarpgroupKernel, kSmallPiece, 0, ""},
+        Mutant{"keys_columns_swapped", kWarpgroupKernel, kBigPiece, 3, "$1{$3, $2$4;"},
+        Mutant{"values_big_not_there", kWarpgroupKernel, kBigPiece, 12, ""},
+        Mutant{"values_small_not_there", kWarpgroupKernel, kSmallPiece, 12, ""},
+        Mutant{"values_keys_swapped", kWarpgroupKernel, kBigPiece, 15, "$1{$3, $2$4;"}),
+    name_of);
+
 // Gradients of more queries and keys than a tile has, also where a query and a key are as great as
 // floats can be: that query's output has no gradient, and that key weighs nothing.
 bool float_gradients_are_right() {
@@ -125,6 +166,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(NoFloatMutant, IsRight) {
   EXPECT_TRUE(right_without_mutant(floats_are_right));
+  EXPECT_TRUE(right_without_mutant(floats_are_right, kHopper));
   EXPECT_TRUE(right_without_mutant(float_gradients_are_right));
 }
 

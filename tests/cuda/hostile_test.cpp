@@ -37,7 +37,8 @@ struct OnDevice {
                                     const hostile::Asked& asked) {
     const Sent sent(asked);
     const attend::cuda::Tensor<T, 4> there_q(q), there_k(k), there_v(v);
-    const auto r = attend::Attend<T>{}.forward(there_q, there_k, there_v, sent.call);
+    const attend::Attend<T> attention{{.empty_row = asked.empty_row}};
+    const auto r = attention.forward(there_q, there_k, there_v, sent.call);
     return {r.out.host(), r.lse.host()};
   }
   template <class Four>
@@ -56,6 +57,7 @@ struct OnDevice {
 namespace hostile {
 
 using Places = ::testing::Types<OnDevice<float, Path::math>, OnDevice<float, Path::mem_efficient>,
+                                OnDevice<float, Path::mem_efficient, 140>,
                                 OnDevice<Eigen::bfloat16, Path::mem_efficient>,
                                 OnDevice<Eigen::bfloat16, Path::flash>,
                                 OnDevice<Eigen::bfloat16, Path::flash, 40>>;

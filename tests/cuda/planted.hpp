@@ -33,6 +33,17 @@ inline constexpr const char* kTransposed = "ldmatrix(.*)\\.trans";
 inline constexpr const char* kNotTransposed = "ldmatrix(.*x4)\\.shared";
 inline constexpr const char* kAnyLane = "vote\\.sync\\.any\\.pred([^,]*),[^,]*, (%r\\d+);";
 
+// Those of kernels on warpgroups, which run on a device of 9.0.
+inline constexpr gpu::Capability kHopper{9, 0};
+inline constexpr const char* kArrived =
+    "\\{\\.reg \\.pred done; mbarrier\\.try_wait[^}]*selp\\.u32 (%r\\d+), 1, 0, done;\\}";
+inline constexpr const char* kArrive = "\\{[^}]*mbarrier\\.arrive[^}]*\\}";
+inline constexpr const char* kProxy = "fence\\.proxy\\.async[^;]*;";
+inline constexpr const char* kDone = "wgmma\\.wait_group[^;]*;";
+inline constexpr const char* kFence = "wgmma\\.fence[^;]*;";
+inline constexpr const char* kGroup = "wgmma\\.commit_group[^;]*;";
+inline constexpr const char* kWarpgroupProduct = "wgmma\\.mma_async[^;]*;";
+
 /// One test for each mutant.
 class Mutants : public ::testing::TestWithParam<Mutant> {
  protected:

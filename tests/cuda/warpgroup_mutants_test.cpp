@@ -17,8 +17,6 @@ using Half = Eigen::half;
 using Half4 = attend::Tensor<Half, 4>;
 using There4 = attend::cuda::Tensor<Half, 4>;
 
-constexpr gpu::Capability kHopper{9, 0};
-
 // Dot products as scores. Tiles of keys go twice around the ring, and the last query alone sees a
 // NaN, so that its tile is computed closely too.
 bool products_are_right() {
@@ -77,17 +75,9 @@ constexpr const char* kKeys = "warpgroup_key_gradients.*3F16ELi64E.*FlashScoresE
 constexpr const char* kQuery = "warpgroup_query_gradient.*3F16ELi64E.*FlashScoresE0E.*9NoMaskModE";
 
 constexpr const char* kInit = "(mbarrier\\.init[^,]*), %r\\d+;";
-constexpr const char* kArrived =
-    "\\{\\.reg \\.pred done; mbarrier\\.try_wait[^}]*selp\\.u32 (%r\\d+), 1, 0, done;\\}";
-constexpr const char* kArrive = "\\{[^}]*mbarrier\\.arrive[^}]*\\}";
 constexpr const char* kComputeBarrier = "barrier\\.cta\\.sync\\.aligned 1[^;]*;";
 constexpr const char* kCopied = "cp\\.async\\.mbarrier[^;\\[]*\\[(%r\\d+)\\];";
 constexpr const char* kWarpgroupBarrier = "barrier\\.cta\\.sync\\.aligned %r[^;]*;";
-constexpr const char* kProxy = "fence\\.proxy\\.async[^;]*;";
-constexpr const char* kDone = "wgmma\\.wait_group[^;]*;";
-constexpr const char* kFence = "wgmma\\.fence[^;]*;";
-constexpr const char* kGroup = "wgmma\\.commit_group[^;]*;";
-constexpr const char* kProduct = "wgmma\\.mma_async[^;]*;";
 
 INSTANTIATE_TEST_SUITE_P(
     Warpgroups, WarpgroupMutants,
@@ -108,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Mutant{"scores_written_too_early", kForward, kFence, 0, ""},
                       Mutant{"scores_of_no_group", kForward, kGroup, 0, ""},
                       Mutant{"outputs_of_no_group", kForward, kGroup, 5, ""},
-                      Mutant{"score_left_out", kForward, kProduct, 1, ""},
+                      Mutant{"score_left_out", kForward, kWarpgroupProduct, 1, ""},
                       Mutant{"keys_never_there", kForward, kCopied, 1, ""},
                       Mutant{"values_there_too_early", kForward, kCopied, 2,
                              "{.reg .b64 ignored; mbarrier.arrive.shared::cta.b64 ignored, [$1];}"},
@@ -140,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_dots_not_done", kKeys, kDone, 3, "wgmma.wait_group.sync.aligned 3;"},
         Mutant{"keys_of_no_group", kKeys, kGroup, 0, ""},
         Mutant{"keys_fence", kKeys, kFence, 0, ""},
-        Mutant{"keys_product_left_out", kKeys, kProduct, 2, ""},
+        Mutant{"keys_product_left_out", kKeys, kWarpgroupProduct, 2, ""},
         Mutant{"query_rows_barrier", kQuery, kBarrier, 0, ""},
         Mutant{"query_tiles_barrier", kQuery, kBarrier, 2, ""},
         Mutant{"query_landed_too_little", kQuery, kWait, 1, "cp.async.wait_group 2;"},
@@ -148,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"query_scores_not_done", kQuery, kDone, 1, "wgmma.wait_group.sync.aligned 3;"},
         Mutant{"query_sums_not_done", kQuery, kDone, 4, ""},
         Mutant{"query_of_no_group", kQuery, kGroup, 0, ""},
-        Mutant{"query_product_left_out", kQuery, kProduct, 6, ""}),
+        Mutant{"query_product_left_out", kQuery, kWarpgroupProduct, 6, ""}),
     name_of);
 
 TEST(NoWarpgroupMutant, IsRight) {

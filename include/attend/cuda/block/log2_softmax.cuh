@@ -5,6 +5,7 @@
 #include "../../core/softmax_state.hpp"
 #include "../arch/approx.cuh"
 #include "../arch/warp.cuh"
+#include "online_softmax.cuh"
 
 /// @file
 /// The online softmax of a warp's rows with powers of two: exp(s) = 2^(s log2(e)), of which a
@@ -77,8 +78,8 @@ class Log2Softmax {
     return doubtful;
   }
 
-  /// The same for all scores. `allowed(r, c)` tells those of excluded keys from others that are
-  /// -inf.
+  /// The same for all scores, with weights in units of `kWeightUnit`. `allowed(r, c)` tells those
+  /// of excluded keys from others that are -inf.
   template <class Allowed>
   __device__ void add_any(Scores& rS, float (&factors)[kRows], Allowed allowed) {
     raise(rS, factors);
@@ -87,6 +88,10 @@ class Log2Softmax {
 #pragma unroll
       for (int c = 0; c < kColumns; ++c) rS[r][c] = allowed(r, c) ? weight(rS[r][c], max_[r]) : 0;
     sum(rS, factors);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) rS[r][c] *= kWeightUnit<typename Engine::Element>;
   }
 
   /// Whether a sum of this thread's is infinite or NaN.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <type_traits>
+
+#include "../../core/dtype.hpp"
 #include "../../core/softmax_state.hpp"
 #include "../arch/warp.cuh"
 #include "../tile/excluded.cuh"
@@ -16,6 +19,14 @@ __device__ inline Real rescaled(Real from, Real to) {
   return from == to ? Real{1} : exp(from - to);
 }
 
+/// What weights are multiplied by where sums of weighted values could overflow before they are
+/// divided: a power of two that leaves room for 2^31 keys. Those of f16's values don't.
+template <class T>
+inline constexpr float kWeightUnit = std::is_same_v<T, F16> ? 1.0f : 0x1p-32f;
+/// Whether they could.
+template <class T>
+inline constexpr bool kMayOverflow = kWeightUnit<T> != 1;
+
 /// The states of an engine's rows, in its threads: each of the lanes that share a row has the row's
 /// maximum and a part of its sum.
 template <class Engine>
@@ -24,32 +35,30 @@ class OnlineSoftmax {
   using Real = typename Engine::Real;
   using Scores = typename Engine::Scores;
 
-  /// Rows that have seen their sink, if it is one (`logit(n)` of the thread's n-th row is not
-  /// -inf).
-  template <class SinkLogit>
-  __device__ explicit OnlineSoftmax(SinkLogit logit) {
-    const bool first_lane = static_cast<int>(threadIdx.x) % Engine::kRowLanes == 0;
-    for (int r = 0; r < Engine::kRows; ++r) {
-      max_[r] = logit(r);
-      sum_[r] = max_[r] != -kInfinity<Real> && first_lane ? Real{1} : Real{0};
-    }
+  /// No key yet.
+  __device__ OnlineSoftmax() {
+    for (int r = 0; r < Engine::kRows; ++r) max_[r] = -kInfinity<Real>, sum_[r] = 0;
   }
 
-  /// Takes in a tile of logits, of which `allowed` has a bit each, and turns them into exponentials
-  /// against the new maximum; `factors` is what sums against the old one have to be multiplied by.
+  /// Takes in a tile of logits, of which `allowed` has a bit each, and turns them into weights:
+  /// exponentials against the new maximum, in units of `kWeightUnit`. `factors` is what sums
+  /// against the old one have to be multiplied by.
   __device__ void add(Scores& rS, unsigned allowed, Real (&factors)[Engine::kRows]) {
+#pragma unroll
     for (int r = 0; r < Engine::kRows; ++r) {
       Real top = max_[r];
+#pragma unroll
       for (int c = 0; c < Engine::kColumns; ++c)
         if (is_set(allowed, r, c)) top = top < rS[r][c] ? rS[r][c] : top;
       top = all_lanes<Engine::kRowLanes>(top, [](Real a, Real b) { return a < b ? b : a; });
       factors[r] = rescaled(max_[r], top);
       max_[r] = top;
       sum_[r] *= factors[r];
+#pragma unroll
       for (int c = 0; c < Engine::kColumns; ++c) {
         const Real weight = rescaled(rS[r][c], top);
-        rS[r][c] = is_set(allowed, r, c) ? weight : kExcluded<Real>;
-        sum_[r] += rS[r][c];
+        if (is_set(allowed, r, c)) sum_[r] += weight;
+        rS[r][c] = is_set(allowed, r, c) ? weight * kUnit : kExcluded<Real>;
       }
     }
   }
@@ -65,16 +74,27 @@ class OnlineSoftmax {
   }
 
  private:
+  static constexpr Real kUnit = kWeightUnit<typename Engine::Element>;
+
   Real max_[Engine::kRows];
   Real sum_[Engine::kRows];
 };
 
-/// What a row's sum of weighted values is multiplied by in the end. Infinite maxima give NaN, as
-/// infinity - infinity does; a row without keys has no sum.
+/// A row after its last key.
 template <class Real>
-__device__ inline Real normaliser(const SoftmaxState<Real>& state) {
-  if (state.sum == 0) return 0;
-  return Real{1} / state.sum + (state.max - state.max);
-}
+struct RowEnd {
+  SoftmaxState<Real> state;  ///< with the sink
+  Real factor;               ///< what sums of weighted values are multiplied by
+
+  /// Of a row's keys, and of its sink: no sink if that is -inf. A key that is infinitely great
+  /// makes it NaN, as infinity - infinity does, a sink 0. Without keys an output is 0, whatever the
+  /// sink.
+  __device__ RowEnd(const SoftmaxState<Real>& keys, Real sink)
+      : state(sink == -kInfinity<Real> ? keys : keys.merged({sink, 1})), factor(0) {
+    if (keys.sum == 0) return;
+    factor = keys.rescale(state.max) / state.sum;
+    if (keys.max == state.max) factor += keys.max - keys.max;
+  }
+};
 
 }  // namespace attend::cuda

@@ -46,11 +46,12 @@ class RegisterOutputs {
                              const Rows& rows)
       : problem_(problem), variant_(variant), tensors_(tensors), results_(results), rows_(rows) {}
 
-  /// Normalises sums of weighted values (unless other parts of the keys are yet to come), with the
-  /// sink and dropout's factor; writes log-sum-exp or the part's state. Returns a bit for each row
-  /// of the warp without any allowed key, if that matters (`EmptyRow::uniform`).
+  /// Normalises sums of weighted values, with dropout's factor and the sink (which comes with the
+  /// other parts of the keys, if there are any); writes log-sum-exp or the part's state. Of any
+  /// values weights were in units of `kWeightUnit`. Returns a bit for each row of the warp without
+  /// any allowed key, if that matters (`EmptyRow::uniform`).
   template <class Softmax>
-  __device__ unsigned finish(Output& rO, const Softmax& softmax) const {
+  __device__ unsigned finish(Output& rO, const Softmax& softmax, Values values) const {
     constexpr int kRows = Engine::kRows, kRowLanes = Engine::kRowLanes;
     static_assert(kRows <= kRowLanes, "of the lanes that share rows each looks after one");
     const int own = lane() % kRowLanes % kRows;
@@ -63,17 +64,14 @@ class RegisterOutputs {
     const bool exists = rows_.exists(Engine::row(own));
     const Index at = rows_.index(Engine::row(own));
     const bool writes = exists && lane() % kRowLanes < kRows;
-    float factor = dropout_scale();
-    const float sink = rows_.tile.split == 0 ? variant_.sink_logit(at.b, at.h) : -kInfinity<float>;
-    if (sink != -kInfinity<float>) {
-      const SoftmaxState<float> keys = state;
-      state = keys.merged({sink, 1});
-      factor *= keys.rescale(state.max);
-    }
+    float factor = dropout_scale() * (values == Values::any ? 1 / kWeightUnit<T> : 1.0f);
     if (results_.work.parts > 1) {
       if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
+      factor *= part_factor(state);
     } else {
-      factor *= normaliser(state);
+      const RowEnd<float> end(state, variant_.sink_logit(at.b, at.h));
+      state = end.state;
+      factor *= end.factor;
       if (writes && tensors_.lse) tensors_.lse(at.b, at.h, at.i) = state.lse();
     }
 #pragma unroll
@@ -90,7 +88,7 @@ class RegisterOutputs {
     return empty;
   }
 
-  /// Writes the sums of a part of the keys.
+  /// Writes the outputs of a part of the keys.
   __device__ void leave(const Output& rO) const {
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r) {
@@ -124,7 +122,7 @@ class RegisterOutputs {
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
 #pragma unroll
-        for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = 1;
+        for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = kWeightUnit<T>;
       scoring.apply_dropout(rP, j);
       if constexpr (Engine::kNotFinite == NotFinite::nan) {
         if (Engine::sync_or(meets_not_finite<Engine::kThreads>(tile))) {
@@ -135,7 +133,8 @@ class RegisterOutputs {
       }
       Engine::add_products(rO, Engine::weights(rP), tile);
     }
-    const float factor = dropout_scale() / static_cast<float>(length > 0 ? length : 1);
+    const float factor =
+        dropout_scale() / kWeightUnit<T> / static_cast<float>(length > 0 ? length : 1);
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r)
 #pragma unroll

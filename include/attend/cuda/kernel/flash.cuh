@@ -68,8 +68,10 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass: and all is done again, with a look at each value. So it is where
-  // scores are great, or where an engine's products are NaN whatever is infinite.
-  for (Values values = Values::finite;; values = Values::any, scoring.look_closely()) {
+  // sums may have overflowed, scores are great, or an engine's products are NaN whatever is
+  // infinite.
+  Values values = Values::finite;
+  for (;; values = Values::any, scoring.look_closely()) {
     bool excluded = false;
     softmax.clear();
     clear<Engine>(rO);
@@ -117,15 +119,14 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     // A lane has part of the sums that its row's other lanes' keys go into.
     const bool any_excluded = __any_sync(kAllLanes, excluded);
     bool spoiled = softmax.is_doubtful([&](int r) { return scoring.has_met_key(r); }) ||
-                   (any_excluded && has_not_finite<Engine>(rO));
+                   ((any_excluded || kMayOverflow<T>) && has_not_finite<Engine>(rO));
     if constexpr (Engine::kNotFinite == NotFinite::nan)
-      spoiled = spoiled || softmax.has_not_finite() || has_not_finite<Engine>(rO) ||
-                scoring.user_met_nan();
+      spoiled = spoiled || softmax.has_not_finite() || scoring.user_met_nan();
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 
   RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, shared.rows);
-  const unsigned empty = outputs.finish(rO, softmax);
+  const unsigned empty = outputs.finish(rO, softmax, values);
   if (results.work.parts > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;

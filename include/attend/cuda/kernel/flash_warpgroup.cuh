@@ -185,16 +185,16 @@ __device__ void compute(const Problem& problem, const V& variant,
   }
 
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
-  // are NaN, which does not pass. A lane has part of the sums that its row's other lanes' keys go
-  // into.
+  // are NaN, which does not pass; nor do sums that may have overflowed. A lane has part of the sums
+  // that its row's other lanes' keys go into.
   const bool any_excluded = __any_sync(kAllLanes, at.excluded);
   bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
-                 (any_excluded && has_not_finite<Engine>(at.rO));
+                 ((any_excluded || kMayOverflow<typename Engine::Element>) &&
+                  has_not_finite<Engine>(at.rO));
   if constexpr (Engine::kNotFinite == NotFinite::nan)
-    spoiled = spoiled || at.softmax.has_not_finite() || has_not_finite<Engine>(at.rO) ||
-              at.scoring.user_met_nan();
+    spoiled = spoiled || at.softmax.has_not_finite() || at.scoring.user_met_nan();
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
-  const unsigned empty = outputs.finish(at.rO, at.softmax);
+  const unsigned empty = outputs.finish(at.rO, at.softmax, Values::finite);
   if (results.work.parts > 1) {
     outputs.leave(at.rO);
   } else {
@@ -258,7 +258,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   }
 
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, rows);
-  const unsigned empty = outputs.finish(at.rO, at.softmax);
+  const unsigned empty = outputs.finish(at.rO, at.softmax, Values::any);
   if (results.work.parts > 1) return outputs.leave(at.rO);
   outputs.store(at.rO, sQ, ~0u);
   if (variant.empty_row != EmptyRow::uniform) return;

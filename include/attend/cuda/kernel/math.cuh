@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(kSoftmaxWarps* kWarp, kSoftmaxBlocks)
   }
   state.sum = all_lanes<kWarp>(state.sum, [](Real a, Real b) { return a + b; });
   const bool has_sink = sink != -kInfinity<Real>;
-  if (has_sink) state.sum += exp(sink - state.max);
+  if (has_sink) state.sum += SoftmaxState<Real>{sink, 1}.rescale(state.max);
 
   const std::int64_t length = variant.band(problem, row.b).length();
   const bool uniform = empty && !has_sink && variant.empty_row == EmptyRow::uniform;

@@ -49,10 +49,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
     return row.exists() ? tensors.q.data() + tensors.q.offset(row.b, row.h, row.i) : nullptr;
   };
 
-  OnlineSoftmax<Engine> softmax([&](int r) {
-    const Row<V>& row = sRows[Engine::row(r)];
-    return row.exists() && tile.split == 0 ? variant.sink_logit(row.b, row.h) : -kInfinity<Real>;
-  });
+  OnlineSoftmax<Engine> softmax;
   typename Engine::Output rO = {};
   typename Engine::Scores rS;
   bool q_there = false;
@@ -79,19 +76,25 @@ __global__ void __launch_bounds__(Engine::kThreads)
   }
 
   bool empty[Engine::kRows];
+#pragma unroll
   for (int r = 0; r < Engine::kRows; ++r) {
     const Row<V>& row = sRows[Engine::row(r)];
     const SoftmaxState<Real> state = softmax.state(r);
-    empty[r] = row.exists() && state.sum == 0;
+    empty[r] = false;
     if (!row.exists()) continue;
     const bool writes_state = tile.column == 0 && threadIdx.x % Engine::kRowLanes == 0;
+    Real factor = 1 / kWeightUnit<T>;
     if (results.work.parts > 1) {
       if (writes_state) results.state(tile.split, row.b, row.h, row.i) = state;
-      continue;
+      factor *= part_factor(state);
+    } else {
+      const RowEnd<Real> end(state, variant.sink_logit(row.b, row.h));
+      empty[r] = end.state.sum == 0;
+      factor *= end.factor;
+      if (writes_state && tensors.lse) tensors.lse(row.b, row.h, row.i) = end.state.lse();
     }
-    const Real factor = normaliser(state);
+#pragma unroll
     for (int c = 0; c < Engine::kOutColumns; ++c) rO[r][c] *= factor;
-    if (writes_state && tensors.lse) tensors.lse(row.b, row.h, row.i) = state.lse();
   }
 
   if (variant.empty_row == EmptyRow::uniform)

@@ -15,10 +15,11 @@ namespace attend::cuda {
 /// Threads of a block of `merge_splits`.
 inline constexpr int kMergeThreads = 64;
 
-/// out and lse from the parts' sums. One block per row.
+/// out and lse from the parts' outputs, and from the sink. One block per row.
 template <class T, class V>
 __global__ void __launch_bounds__(kMergeThreads)
-    merge_splits(Problem problem, ForwardTensors<T> tensors, SplitResults<RealOf<T>> results) {
+    merge_splits(Problem problem, V variant, ForwardTensors<T> tensors,
+                 SplitResults<RealOf<T>> results) {
   using Real = RealOf<T>;
   const std::int64_t n = blockIdx.x;
   const std::int64_t b = n / problem.len_q / problem.heads;
@@ -32,13 +33,16 @@ __global__ void __launch_bounds__(kMergeThreads)
     total.sum = total.sum * rescaled(total.max, top) + part.sum * rescaled(part.max, top);
     total.max = top;
   }
+  const RowEnd<Real> end(total, variant.sink_logit(b, h));
   for (std::int64_t e = threadIdx.x; e < problem.head_dim_v; e += kMergeThreads) {
     Real sum = 0;
-    for (std::int64_t s = 0; s < results.work.parts; ++s)
-      sum += results.out(s, b, h, i, e) * rescaled(results.state(s, b, h, i).max, total.max);
-    store(tensors.out(b, h, i, e), sum * normaliser(total));
+    for (std::int64_t s = 0; s < results.work.parts; ++s) {
+      const SoftmaxState<Real> part = results.state(s, b, h, i);
+      sum += results.out(s, b, h, i, e) * (part.sum * rescaled(part.max, total.max) * end.factor);
+    }
+    store(tensors.out(b, h, i, e), sum);
   }
-  if (tensors.lse && threadIdx.x == 0) tensors.lse(b, h, i) = total.lse();
+  if (tensors.lse && threadIdx.x == 0) tensors.lse(b, h, i) = end.state.lse();
 }
 
 }  // namespace attend::cuda

@@ -60,7 +60,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
     launch("flash", kernel, {count, Engine::kThreads, kShared}, stream, problem, variant, tensors,
            mask.bits(), results);
   }
-  splits.merge(problem, tensors, stream);
+  splits.merge(problem, variant, tensors, stream);
 }
 
 /// Runs the kernel of a head dim's tiling.

@@ -32,7 +32,7 @@ void launch_engine(const Problem& problem, const V& variant,
          {QueryTile::count(problem, Engine::kTileRows, Engine::kWidth, splits.results().work),
           Engine::kThreads, kShared},
          stream, problem, variant, tensors, splits.results());
-  splits.merge(problem, tensors, stream);
+  splits.merge(problem, variant, tensors, stream);
 }
 
 /// Runs the kernel of a tiling of floats.

@@ -66,10 +66,11 @@ class Splits {
   /// Puts the parts together, if there are any.
   /// @throws device_error
   template <class T>
-  void merge(const Problem& problem, const ForwardTensors<T>& tensors, cudaStream_t stream) const {
+  void merge(const Problem& problem, const V& variant, const ForwardTensors<T>& tensors,
+             cudaStream_t stream) const {
     if (results_.work.parts > 1)
-      launch("merge_splits", merge_splits<T, V>, {rows_, kMergeThreads}, stream, problem, tensors,
-             results_);
+      launch("merge_splits", merge_splits<T, V>, {rows_, kMergeThreads}, stream, problem, variant,
+             tensors, results_);
   }
 
  private:
