@@ -153,4 +153,29 @@ TEST_F(WarpgroupCounts, OfTheGradients) {
   EXPECT_EQ(of_query, (kGradientTiles * (2 * kDots + kSums) + kBlocks * kSums) * 2 * 4);
 }
 
+// Of floats a tile has 64 keys or queries by 32 of the others: three products for one, of dots of
+// 64 x 32 x 8, of sums of 64 x 64 x 8. What is split of a tile is split twice, for each of its two
+// products.
+TEST_F(WarpgroupCounts, OfTheGradientsOfFloats) {
+  const attend::Attend<float> attention{{.flash = true}};
+  const attend::Call<float> call{.path = attend::Path::mem_efficient};
+  const attend::cuda::Tensor<float, 4> q(constant<float>());
+  const auto result = attention.forward(q, q, q, call);
+  gpu::emulated_control()->take_launches();
+  static_cast<void>(attention.backward(q, result, q, q, q, call).dq.host());
+  constexpr std::uint64_t kTilesOf64 = kHeads * (kLength / 64) * (kLength / 32);
+  constexpr std::uint64_t kDots = 2 * 3 * (kHeadDim / 8), kSum = 3 * (32 / 8) * (kHeadDim / 64);
+  int kernels = 0;
+  for (const gpu::LaunchRecord& launch : gpu::emulated_control()->take_launches()) {
+    const bool keys = launch.kernel.find("key_gradients") != std::string::npos;
+    if (!keys && launch.kernel.find("query_gradient") == std::string::npos) continue;
+    ++kernels;
+    const gpu::Counts counts = checked(launch);
+    EXPECT_EQ(counts.mma, (std::map<std::string, std::uint64_t>{
+                              {"m64n32k8.f32.tf32.tf32", kTilesOf64 * kDots * 4},
+                              {"m64n64k8.f32.tf32.tf32", kTilesOf64 * kSum * (keys ? 2 : 1) * 4}}));
+  }
+  EXPECT_EQ(kernels, 2);
+}
+
 }  // namespace

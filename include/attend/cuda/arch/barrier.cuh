@@ -30,4 +30,17 @@ __device__ inline bool barrier_red_or(bool says) {
   return any != 0;
 }
 
+/// The same by a number that is known when the kernel runs.
+template <int Threads>
+__device__ inline bool barrier_red_or(int number, bool says) {
+  int any;
+  asm volatile(
+      "{.reg .pred says, any; setp.ne.b32 says, %1, 0; "
+      "barrier.cta.red.or.pred.aligned any, %2, %3, says; selp.b32 %0, 1, 0, any;}"
+      : "=r"(any)
+      : "r"(static_cast<int>(says)), "r"(number), "n"(Threads)
+      : "memory");
+  return any != 0;
+}
+
 }  // namespace attend::cuda

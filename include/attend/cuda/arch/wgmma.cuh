@@ -245,11 +245,27 @@ __device__ inline void wgmma_m64n128k16(float* up, float* down, const std::uint3
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
+#endif
 
-/// wgmma.mma_async.sync.aligned.m64n64k8.f32.tf32.tf32: d = a b, or d += a b where it `adds`; a is
+/// wgmma.mma_async.sync.aligned.m64n32k8.f32.tf32.tf32: d = a b, or d += a b where it `adds`; a is
 /// in registers, those of mma_m16n8k8_tf32, and b's products go along its rows.
+__device__ inline void wgmma_m64n32k8(float* up, float* down, const std::uint32_t (&a)[4],
+                                      std::uint64_t b, bool adds) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  asm volatile(
+      "{.reg .pred adds; setp.ne.b32 adds, %21, 0; "
+      "wgmma.mma_async.sync.aligned.m64n32k8.f32.tf32.tf32 {%0, %1, %2, %3, %4, %5, %6, %7, "
+      "%8, %9, %10, %11, %12, %13, %14, %15}, {%16, %17, %18, %19}, %20, adds, 1, 1;}"
+      : "+f"(up[0]), "+f"(up[1]), "+f"(down[0]), "+f"(down[1]), "+f"(up[2]), "+f"(up[3]),
+        "+f"(down[2]), "+f"(down[3]), "+f"(up[4]), "+f"(up[5]), "+f"(down[4]), "+f"(down[5]),
+        "+f"(up[6]), "+f"(up[7]), "+f"(down[6]), "+f"(down[7])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(adds)));
+#endif
+}
+/// m64n64k8.
 __device__ inline void wgmma_m64n64k8(float* up, float* down, const std::uint32_t (&a)[4],
                                       std::uint64_t b, bool adds) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   asm volatile(
       "{.reg .pred adds; setp.ne.b32 adds, %37, 0; "
       "wgmma.mma_async.sync.aligned.m64n64k8.f32.tf32.tf32 {%0, %1, %2, %3, %4, %5, %6, %7, "
@@ -262,8 +278,7 @@ __device__ inline void wgmma_m64n64k8(float* up, float* down, const std::uint32_
         "+f"(up[12]), "+f"(up[13]), "+f"(down[12]), "+f"(down[13]), "+f"(up[14]), "+f"(up[15]),
         "+f"(down[14]), "+f"(down[15])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(adds)));
-}
-
 #endif
+}
 
 }  // namespace attend::cuda

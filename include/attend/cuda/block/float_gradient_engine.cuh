@@ -19,8 +19,9 @@ template <int Width>
 struct FloatGradientEngine : TensorCorePart {
   using Element = float;
   using Real = float;
-  static constexpr Compiled kCompiled = Compiled::from_8_0;
+  static constexpr Compiled kCompiled = Compiled::from_8_0_without_wgmma;
   static constexpr InOrder kInOrder = InOrder::if_asked;
+  static constexpr int kBlocks = 2;  ///< on a multiprocessor: with more, registers don't suffice
   static constexpr int kTileRows = 64;
   /// What fits, beside the rows, the 99 KiB of shared memory that every device has from 8.0 on.
   static constexpr int kTileColumns = Width <= 64 ? 32 : 16;

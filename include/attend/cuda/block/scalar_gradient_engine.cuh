@@ -27,6 +27,7 @@ struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   static constexpr Compiled kCompiled =
       std::is_same_v<T, BF16> ? Compiled::before_8_0 : Compiled::everywhere;
   static constexpr InOrder kInOrder = InOrder::always;
+  static constexpr int kBlocks = 2;  ///< on a multiprocessor: with more, registers don't suffice
   using typename Base::Output, typename Base::Real, typename Base::Scores, typename Base::Shared;
 
   /// A tile where scores are looked at one by one.

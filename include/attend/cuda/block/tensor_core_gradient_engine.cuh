@@ -21,6 +21,7 @@ struct TensorCoreGradientEngine : TensorCorePart {
   /// From 8.0 on narrow head dims are flash's.
   static constexpr Compiled kCompiled = Width == 64 ? Compiled::before_8_0 : Compiled::from_8_0;
   static constexpr InOrder kInOrder = InOrder::never;
+  static constexpr int kBlocks = 2;  ///< on a multiprocessor: with more, registers don't suffice
   static constexpr int kTileRows = 64;
   static constexpr int kTileColumns = 32;
   static constexpr int kWidth = Width;

@@ -39,7 +39,7 @@ __device__ void in_turn(int count, Work work) {
 
 /// Adds to dq, dk and dv what blocks of `query_gradient` and `key_gradients` sum for such rows.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+__global__ void __launch_bounds__(Engine::kThreads, Engine::kBlocks)
     distrusted_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call,
                          int query_blocks, int key_blocks) {
   if constexpr (!is_compiled(kOnTensorCores<typename Engine::Element>)) return __trap();
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
 
 /// Adds to dbias what blocks of `bias_gradient` sum for such rows.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+__global__ void __launch_bounds__(Engine::kThreads, Engine::kBlocks)
     distrusted_bias_gradient(Problem problem, V variant,
                              GradientCall<typename Engine::Element> call, int blocks) {
   if constexpr (!is_compiled(kOnTensorCores<typename Engine::Element>)) return __trap();

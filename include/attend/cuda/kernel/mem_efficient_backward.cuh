@@ -57,8 +57,10 @@ template <class Engine>
 inline constexpr RowKind kRowsOf =
     Engine::kInOrder == InOrder::never ? RowKind::trusted : RowKind::any;
 
-/// Blocks that a multiprocessor's registers suffice for: with more, sums would not all fit.
-inline constexpr int kGradientBlocks = 2;
+/// The most threads of a block, where the compiler at hand makes code for the engine: what a kernel
+/// without it allows says so to the host, which then takes another one.
+template <class Engine>
+inline constexpr int kGradientThreads = is_compiled(Engine::kCompiled) ? Engine::kThreads : kWarp;
 
 /// What block n of `query_gradient` does; of distrusted rows it adds to what is there.
 template <class Engine, RowKind kind, class V>
@@ -109,7 +111,7 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
 
 /// dQ = dS K. One block per tile of queries and part of the head dim.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+__global__ void __launch_bounds__(kGradientThreads<Engine>, Engine::kBlocks)
     query_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   query_gradient_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
@@ -182,7 +184,7 @@ __device__ void key_gradients_of(const Problem& problem, const V& variant,
 /// dV = P^T dO and dK = dS^T Q. One block per tile of keys, and part of the head dims; tiles lie
 /// transposed, so that keys are rows.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+__global__ void __launch_bounds__(kGradientThreads<Engine>, Engine::kBlocks)
     key_gradients(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   if constexpr (!is_compiled(Engine::kCompiled)) return __trap();  // never launched there
   key_gradients_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
@@ -291,7 +293,7 @@ __device__ void bias_gradient_of(const Problem& problem, const V& variant,
 /// The bias' gradient, in the bias' own shape (b|1 h|1 i|1 j|1): dS by the scores, summed over what
 /// was broadcast. One block per tile of the bias.
 template <class Engine, class V>
-__global__ void __launch_bounds__(Engine::kThreads, kGradientBlocks)
+__global__ void __launch_bounds__(Engine::kThreads, Engine::kBlocks)
     bias_gradient(Problem problem, V variant, GradientCall<typename Engine::Element> call) {
   bias_gradient_of<Engine, kRowsOf<Engine>>(problem, variant, call, blockIdx.x);
 }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "../block/float_gradient_engine.cuh"
+#include "../block/float_warpgroup_gradient_engine.cuh"
 #include "../block/tensor_core_gradient_engine.cuh"
 #include "../kernel/distrusted_gradients.cuh"
 #include "../kernel/mem_efficient_backward.cuh"
@@ -13,6 +14,7 @@
 #include "pack_mask.cuh"
 #include "row_gradients.cuh"
 #include "usable.cuh"
+#include "warpgroups.cuh"
 
 /// @file
 /// The memory-efficient path's launches, backward.
@@ -133,8 +135,20 @@ void launch_tensor_core_bias_gradient(const Problem& problem, const V& variant,
   launch_bias_gradient<TensorCoreGradientEngine<T, 64>>(problem, variant, call, stream);
 }
 
-/// Runs the backward pass of floats: from 8.0 on up to head dims of 128 on tensor cores, but for
-/// the bias' gradient, else by multiply-add.
+/// Runs the backward pass of floats on tensor cores, head dims up to `Width`, but for the bias'
+/// gradient.
+template <int Width, class V>
+void launch_float_gradients(const Problem& problem, const V& variant,
+                            const GradientCall<float>& call, cudaStream_t stream) {
+  using Scalar = ScalarGradientEngine<float>;
+  using Warpgroups = FloatWarpgroupGradientEngine<Width>;
+  if (has_warpgroups(key_gradients<Warpgroups, V>, Warpgroups::kThreads))
+    return launch_gradient_engine<Warpgroups, Scalar>(problem, variant, call, stream);
+  launch_gradient_engine<FloatGradientEngine<Width>, Scalar>(problem, variant, call, stream);
+}
+
+/// Runs the backward pass of floats: from 8.0 on up to head dims of 128 on tensor cores, else by
+/// multiply-add.
 template <class V>
 void launch_float_backward(const Problem& problem, const V& variant,
                            const GradientCall<float>& call, cudaStream_t stream) {
@@ -142,9 +156,8 @@ void launch_float_backward(const Problem& problem, const V& variant,
   const std::int64_t columns = std::max(problem.head_dim, problem.head_dim_v);
   if (usable_capability_of<V>() < kCapabilityA100 || columns > 128)
     return launch_gradient_engine<Scalar>(problem, variant, call, stream);
-  if (columns > 64)
-    return launch_gradient_engine<FloatGradientEngine<128>, Scalar>(problem, variant, call, stream);
-  launch_gradient_engine<FloatGradientEngine<64>, Scalar>(problem, variant, call, stream);
+  if (columns > 64) return launch_float_gradients<128>(problem, variant, call, stream);
+  launch_float_gradients<64>(problem, variant, call, stream);
 }
 
 /// Runs the memory-efficient path's backward pass where flash's kernels can't: on tensor cores for

@@ -8,93 +8,126 @@
 #include "rows.cuh"
 
 /// @file
-/// Keys and values in shared memory as products of warpgroups take floats: in two parts, and with
-/// the numbers that a product sums over next to each other, as it knows no other order of 32-bit
-/// elements. So values are transposed. They are brought there by way of registers: what is loaded
-/// while the place is still in use is written as soon as it is not.
+/// Matrices in shared memory as products of warpgroups take floats: in two parts, and with the
+/// numbers that a product sums over next to each other, as it knows no other order of 32-bit
+/// elements. So the right operand of a weighted sum is transposed. They are brought there by way of
+/// registers: what is loaded while the place is still in use is written as soon as it is not.
 
 namespace attend::cuda {
 
+/// Rows as they are: the order of a matrix' rows in a tile.
+struct PlainOrder {
+  /// Which row of the matrix is the n-th of the tile.
+  static constexpr __device__ int row(int n) { return n; }
+};
+/// Rows in the order of the columns of scores (`key_in_row`).
+struct ScoreOrder {
+  /// @copydoc PlainOrder::row
+  static constexpr __device__ int row(int n) { return key_in_row(n); }
+};
+
+/// What becomes of numbers that have no two finite parts.
+enum class WithoutParts {
+  nan,    ///< the small part is NaN, and so is what it is a factor of
+  whole,  ///< the big part is the number, and the small one 0
+};
+
 /// One piece of a row in its two parts.
+template <WithoutParts without>
 __device__ inline void write_parts(Piece<float>& big, Piece<float>& small, const Piece<float>& x) {
-  FloatParts<4> parts;
-#pragma unroll
-  for (int n = 0; n < 4; ++n) parts.split(n, x.at[n]);
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
-    big.at[n] = __uint_as_float(parts.big[n]);
-    small.at[n] = __uint_as_float(parts.small[n]);
+    FloatParts<1> parts;
+    parts.split(0, x.at[n]);
+    const bool whole = without == WithoutParts::whole && !has_parts(x.at[n]);
+    big.at[n] = whole ? x.at[n] : __uint_as_float(parts.big[0]);
+    small.at[n] = whole ? 0 : __uint_as_float(parts.small[0]);
   }
 }
 
-/// Keys, in the order of scores' columns (`key_in_row`).
-template <int Keys, int Width>
-struct KeyParts {
-  FloatTile<Keys, Width> big, small;
+/// A matrix whose rows are columns of a product: scores' keys.
+template <int RowCount, int Width, class Order, WithoutParts without = WithoutParts::nan>
+struct RowParts {
+  using Tile = FloatTile<RowCount, Width>;
+  static constexpr int kRows = RowCount;
+  Tile big, small;
+
+  /// An element.
+  __device__ float at(int row, int column) const {
+    return big.at(row, column) + small.at(row, column);
+  }
 
   /// What one of `Threads` threads brings: fours of pieces, one below the other.
   template <int Threads>
   struct Share {
     static constexpr int kRowsAtOnce = Threads / (Width / 4);
-    static constexpr int kFours = Keys / kRowsAtOnce / 4;
-    static_assert(Threads % (Width / 4) == 0 && kRowsAtOnce * kFours * 4 == Keys);
-    int row, piece;  ///< the first of them
+    static constexpr int kFours = RowCount / kRowsAtOnce / 4;
+    static_assert(Threads % (Width / 4) == 0 && kRowsAtOnce * kFours * 4 == RowCount);
+    int first, piece;  ///< place of the first of them
 
-    __device__ explicit Share(int thread) : row(thread / (Width / 4)), piece(thread % (Width / 4)) {}
-    /// The column of the keys where all of them begin.
+    __device__ explicit Share(int thread)
+        : first(thread / (Width / 4)), piece(thread % (Width / 4)) {}
+    /// The column where all of them begin.
     __device__ int column() const { return 4 * piece; }
-    /// Of the n-th four, the key that the i-th one is part of.
-    __device__ int key(int n, int i) const { return key_in_row(row + (4 * n + i) * kRowsAtOnce); }
+    /// Of the n-th four, the row that the i-th one is part of.
+    __device__ int row(int n, int i) const { return Order::row(first + (4 * n + i) * kRowsAtOnce); }
     /// Writes the n-th four.
-    __device__ void write(KeyParts& to, int n, const Piece<float> (&four)[4]) const {
+    __device__ void write(RowParts& to, int n, const Piece<float> (&four)[4]) const {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int at = row + (4 * n + i) * kRowsAtOnce;
-        write_parts(to.big.piece(at, piece), to.small.piece(at, piece), four[i]);
+        const int at = first + (4 * n + i) * kRowsAtOnce;
+        write_parts<without>(to.big.piece(at, piece), to.small.piece(at, piece), four[i]);
       }
     }
   };
 };
 
-/// Values, a row for each column of them. As a left operand has the score of column 2t of each
-/// eight in column t and that of 2t + 1 in column t + 4, so have these: of sixteen keys piece
-/// 2h + x of a row is of keys 2h + x, 2h + x + 4, + 8 and + 12. And rows are in an order that gives
-/// a thread four neighbouring columns of each sixteen: what is in row r of these is column
-/// `key_in_row(r)`.
-template <int Keys, int Width>
-struct ValueParts {
-  FloatTile<Width, Keys> big, small;
+/// A matrix whose rows are summed over, transposed: outputs' values. As a left operand has a
+/// thread's score in column 2t of each eight in column t and that in 2t + 1 in column t + 4, so has
+/// this: of eight of the order's rows piece x of each two is of rows x, x + 2, x + 4 and x + 6. And
+/// columns are in an order that gives a thread four neighbouring ones of each sixteen of the sums:
+/// row r of the tile is the matrix' column `key_in_row(r)`.
+template <int RowCount, int Width, class Order, WithoutParts without = WithoutParts::nan>
+struct TransposedParts {
+  using Tile = FloatTile<Width, RowCount>;
+  static constexpr int kRows = RowCount;
+  Tile big, small;
 
-  /// What one of `Threads` threads brings: fours of pieces, of four keys each. Of eight threads
-  /// that write at once no two write to the same banks.
+  /// Of sixteen columns of the matrix, the row of the tile that is the n-th of the t-th four.
+  static constexpr __device__ int row_of(int t, int n) { return n / 2 * 8 + 2 * t + n % 2; }
+  /// The order's n-th row's column in the tile.
+  static constexpr __device__ int column_of(int n) { return n / 8 * 8 + n % 2 * 4 + n % 8 / 2; }
+
+  /// What one of `Threads` threads brings: fours of pieces, each of four rows of the matrix. Of
+  /// eight threads that write at once no two write to the same banks.
   template <int Threads>
   struct Share {
-    static constexpr int kSixteens = Width / 16;                // of columns
-    static constexpr int kEightsAtOnce = Threads / 8 / kSixteens;  // of keys
-    static constexpr int kFours = Keys / 8 / kEightsAtOnce;
-    static_assert(kEightsAtOnce * kSixteens * 8 == Threads && kFours * kEightsAtOnce * 8 == Keys);
-    int quarter, parity, sixteen, eight;
+    static constexpr int kSixteens = Width / 16;                   // of columns
+    static constexpr int kEightsAtOnce = Threads / 8 / kSixteens;  // of rows
+    static constexpr int kFours = RowCount / 8 / kEightsAtOnce;
+    static_assert(kEightsAtOnce * kSixteens * 8 == Threads &&
+                  kFours * kEightsAtOnce * 8 == RowCount);
+    int t, parity, sixteen, eight;
 
     __device__ explicit Share(int thread)
-        : quarter(thread % 4),
+        : t(thread % 4),
           parity(thread / 4 % 2),
           sixteen(thread / 8 % kSixteens),
           eight(thread / 8 / kSixteens) {}
-    /// The column of the values where all pieces begin.
-    __device__ int column() const { return 16 * sixteen + 4 * quarter; }
-    /// Of the n-th four, the key that the i-th one is part of.
-    __device__ int key(int n, int i) const {
-      const int at = eight + n * kEightsAtOnce;
-      return at / 2 * 16 + at % 2 * 2 + parity + 4 * i;
+    /// The column where all pieces begin.
+    __device__ int column() const { return 16 * sixteen + 4 * t; }
+    /// Of the n-th four, the row that the i-th one is part of.
+    __device__ int row(int n, int i) const {
+      return Order::row(8 * (eight + n * kEightsAtOnce) + 2 * i + parity);
     }
     /// Writes the n-th four.
-    __device__ void write(ValueParts& to, int n, const Piece<float> (&four)[4]) const {
+    __device__ void write(TransposedParts& to, int n, const Piece<float> (&four)[4]) const {
       const int piece = 2 * (eight + n * kEightsAtOnce) + parity;
 #pragma unroll
       for (int x = 0; x < 4; ++x) {
-        const int row = 16 * sixteen + x / 2 * 8 + 2 * quarter + x % 2;
-        write_parts(to.big.piece(row, piece), to.small.piece(row, piece),
-                    {four[0].at[x], four[1].at[x], four[2].at[x], four[3].at[x]});
+        const int at = 16 * sixteen + row_of(t, x);
+        write_parts<without>(to.big.piece(at, piece), to.small.piece(at, piece),
+                             {four[0].at[x], four[1].at[x], four[2].at[x], four[3].at[x]});
       }
     }
   };
@@ -102,39 +135,56 @@ struct ValueParts {
 
 /// Fills a tile of parts with rows, of which `rows.exists(n)` says whether there is an n-th and
 /// `rows.address(n)` where it begins; what lies outside is 0. `Threads` threads do it, of which
-/// this one is the `number`-th. Until `wait()` returns the tile is in use.
+/// this one is the `number`-th. Until `wait()` returns the tile is in use. Returns whether this
+/// thread met a great number.
 template <int Threads, class Parts, class RowsOf, class Wait>
-__device__ void bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layout, int number,
+__device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layout, int number,
                             Wait wait) {
   using Share = typename Parts::template Share<Threads>;
   const Share share(opaque(number));
   const int column = share.column();
+  bool met = false;
+  const auto look_at = [&](const Piece<float>& piece) {
+#pragma unroll
+    for (int x = 0; x < 4; ++x) met = met || is_great(piece.at[x]);
+  };
   if (layout.access >= Access::quads) {
     Piece<float> pieces[Share::kFours][4];
 #pragma unroll
     for (int n = 0; n < Share::kFours; ++n)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int key = share.key(n, i);
+        const int row = share.row(n, i);
         pieces[n][i] = {};
-        if (column < layout.columns && rows.exists(key))
-          pieces[n][i] = *reinterpret_cast<const Piece<float>*>(rows.address(key) + column);
+        if (column < layout.columns && rows.exists(row))
+          pieces[n][i] = *reinterpret_cast<const Piece<float>*>(rows.address(row) + column);
       }
     wait();
 #pragma unroll
-    for (int n = 0; n < Share::kFours; ++n) share.write(to, n, pieces[n]);
+    for (int n = 0; n < Share::kFours; ++n) {
+      share.write(to, n, pieces[n]);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) look_at(pieces[n][i]);
+    }
   } else {
     wait();
 #pragma unroll 1
     for (int n = 0; n < Share::kFours; ++n) {
       Piece<float> four[4];
+#pragma unroll 1
       for (int i = 0; i < 4; ++i) {
-        const int key = share.key(n, i);
-        four[i] = gathered(rows.exists(key) ? rows.address(key) : nullptr, column, layout);
+        const int row = share.row(n, i);
+        const Piece<float> piece =
+            gathered(rows.exists(row) ? rows.address(row) : nullptr, column, layout);
+        look_at(piece);
+#pragma unroll
+        for (int other = 0; other < 4; ++other)
+          if (other == i) four[other] = piece;
       }
       share.write(to, n, four);
     }
   }
+  return met;
 }
 
 }  // namespace attend::cuda
