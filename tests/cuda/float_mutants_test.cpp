@@ -164,10 +164,47 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"query_product_left_out", kQuery, kProduct, 67, ""}),
     name_of);
 
+// The same on warpgroups. Of key_gradients the first 24 products each are S^T and dP^T, then dV and
+// dK; of query_gradient S, dP and dQ.
+class FloatWarpgroupBackwardMutants : public Mutants {};
+
+TEST_P(FloatWarpgroupBackwardMutants, AreCaught) {
+  expect_caught(float_gradients_are_right, kHopper);
+}
+
+constexpr const char* kWarpgroupKeys =
+    "13key_gradients.*FloatWarpgroupGradientEngineILi64E.*NoScoreModE";
+constexpr const char* kWarpgroupQuery =
+    "14query_gradient.*FloatWarpgroupGradientEngineILi64E.*NoScoreModE";
+constexpr const char* kPiece = "st\\.shared\\.v4[^;]*;";
+INSTANTIATE_TEST_SUITE_P(
+    Floats, FloatWarpgroupBackwardMutants,
+    ::testing::Values(
+        Mutant{"keys_tiles_barrier", kWarpgroupKeys, kBarrier, 1, ""},
+        Mutant{"keys_rows_not_looked_at", kWarpgroupKeys, "bar\\.red\\.or", 1, "bar.red.and"},
+        Mutant{"keys_columns_not_looked_at", kWarpgroupKeys, "bar\\.red\\.or", 2, "bar.red.and"},
+        Mutant{"keys_queries_not_for_products", kWarpgroupKeys, kProxy, 0, ""},
+        Mutant{"keys_outputs_not_for_products", kWarpgroupKeys, kProxy, 1, ""},
+        Mutant{"keys_fence", kWarpgroupKeys, kFence, 0, ""},
+        Mutant{"keys_sums_read_too_early", kWarpgroupKeys, kDone, 9, ""},
+        Mutant{"keys_small_left_out", kWarpgroupKeys, kWarpgroupProduct, 1, ""},
+        Mutant{"keys_queries_small_left_out", kWarpgroupKeys, kWarpgroupProduct, 2, ""},
+        Mutant{"keys_late_product_left_out", kWarpgroupKeys, kWarpgroupProduct, 53, ""},
+        Mutant{"keys_big_not_there", kWarpgroupKeys, kPiece, 21, ""},
+        Mutant{"keys_small_not_there", kWarpgroupKeys, kPiece, 22, ""},
+        Mutant{"keys_transposed_big_not_there", kWarpgroupKeys, kPiece, 37, ""},
+        Mutant{"keys_transposed_small_not_there", kWarpgroupKeys, kPiece, 38, ""},
+        Mutant{"query_fence", kWarpgroupQuery, kFence, 0, ""},
+        Mutant{"query_keys_not_for_products", kWarpgroupQuery, kProxy, 0, ""},
+        Mutant{"query_small_left_out", kWarpgroupQuery, kWarpgroupProduct, 1, ""},
+        Mutant{"query_product_left_out", kWarpgroupQuery, kWarpgroupProduct, 53, ""}),
+    name_of);
+
 TEST(NoFloatMutant, IsRight) {
   EXPECT_TRUE(right_without_mutant(floats_are_right));
   EXPECT_TRUE(right_without_mutant(floats_are_right, kHopper));
   EXPECT_TRUE(right_without_mutant(float_gradients_are_right));
+  EXPECT_TRUE(right_without_mutant(float_gradients_are_right, kHopper));
 }
 
 }  // namespace

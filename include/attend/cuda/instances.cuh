@@ -12,7 +12,8 @@
 /// - flash, forward, on mma.sync or wgmma: half types, head dims to 32 (mma.sync alone), 64, 128
 ///   and 256, scores that are products or any, as registers and loops differ. Backward, of q, and
 ///   of k and v: the same, but with mma.sync only for any scores.
-/// - flash of floats in parts: head dims to 64 and 128, scores that are products or any.
+/// - flash of floats in parts, on mma.sync or wgmma: head dims to 64 and 128, scores that are
+///   products or any.
 /// - mem_efficient, forward and backward: element types, on tensor cores or by multiply-add; before
 ///   8.0 two widths; backward of floats on tensor cores two, too.
 /// - bias_gradient: the engines of the backward passes.

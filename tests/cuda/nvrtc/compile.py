@@ -69,6 +69,8 @@ SOME = [
     "flash_key_gradients<FlashGradientEngine<F16, 64, FlashGradient::of_keys>, Plain>",
     "key_gradients<TensorCoreGradientEngine<F16, 64>, Plain>",
     "flash_warpgroup<WarpgroupEngine<F16, 64, FlashScores::products>, Plain>",
+    "flash_warpgroup<FloatWarpgroupEngine<128, FlashScores::products>, Plain>",
+    "key_gradients<FloatWarpgroupGradientEngine<64>, Plain>",
     "warpgroup_key_gradients<WarpgroupGradientEngine<BF16, 64, FlashGradient::of_keys, FlashScores::products>, Plain>",
     "warpgroup_query_gradient<WarpgroupGradientEngine<F16, 128, FlashGradient::of_query, FlashScores::any>, Plain>",
 ]

@@ -74,7 +74,9 @@ struct FlashTiling {
 /// two blocks (one of 256) the 164 KiB that 8.0 has for all. Those of warpgroups were timed on an
 /// H200 (2026-11-27): of head dim 64, 192 queries on 128 keys run at 1.13 to 1.16 times the speed
 /// of 128 on 128 from 2048 keys on; 64 keys for any scores at 0.7 times that of 128, with a mask,
-/// which these took then. Turns of the warpgroups at the tensor cores gained nothing.
+/// which these took then. Turns of the warpgroups at the tensor cores gained nothing. Those of
+/// floats' parts, not timed yet, have what shared memory has room for: a tile of 64 keys is 64 KiB
+/// at head dim 128.
 inline constexpr FlashTiling kFlashTilings[] = {
     {ProductUnit::warp, 32, FlashScores::products, 4, 32, 64, 4, QueryFragments::shared_memory, 3},
     {ProductUnit::warp, 64, FlashScores::products, 4, 32, 64, 4, QueryFragments::registers, 2},

@@ -53,8 +53,8 @@ struct FloatWarpgroupGradientEngine : TensorCorePart {
   /// Both sides of a product of dots, and the columns of that as rows of a weighted sum.
   struct Tiles {
     FloatTile<kTileRows, Width> rows;
-    RowParts<kTileColumns, Width, PlainOrder, WithoutParts::whole> columns;
-    TransposedParts<kTileColumns, Width, PlainOrder, WithoutParts::whole> transposed;
+    RowParts<kTileColumns, Width, PlainOrder> columns;
+    TransposedParts<kTileColumns, Width, PlainOrder> transposed;
   };
   /// Shared memory.
   struct Shared {
@@ -83,10 +83,12 @@ struct FloatWarpgroupGradientEngine : TensorCorePart {
       if (threadIdx.x == 0) great_rows = met;
     }
     const RowsByFunction<BRow> rows{b_row};
-    const int thread = static_cast<int>(threadIdx.x);
-    const auto at_once = [] {};
-    const bool met = bring_parts<kThreads>(tiles.columns, rows, b_layout, thread, at_once);
-    bring_parts<kThreads>(tiles.transposed, rows, b_layout, thread, at_once);
+    const auto bring = [&](auto& to) {
+      return bring_parts<kThreads, WithoutParts::whole>(to, rows, b_layout,
+                                                        static_cast<int>(threadIdx.x), [] {});
+    };
+    const bool met = bring(tiles.columns);
+    bring(tiles.transposed);
     fence_proxy_async();
     const int great = __syncthreads_or(met);
     if (great || great_rows || in_order) {

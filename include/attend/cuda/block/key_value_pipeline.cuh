@@ -113,7 +113,8 @@ class TileProducer {
   template <class Parts, class RowsOf>
     requires requires { typename Parts::template Share<kThreads>; }
   __device__ void bring(Parts& tile, const InKeyOrder<RowsOf>& rows, const RowLayout& layout) {
-    bring_parts<kThreads>(tile, rows.rows, layout, thread(), [&] { wait_until_empty(); });
+    bring_parts<kThreads, WithoutParts::nan>(tile, rows.rows, layout, thread(),
+                                             [&] { wait_until_empty(); });
     mbarrier_arrive(shared_.full[brought_ % kSlots]);
     ++brought_;
   }

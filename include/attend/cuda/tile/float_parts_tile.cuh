@@ -46,7 +46,7 @@ __device__ inline void write_parts(Piece<float>& big, Piece<float>& small, const
 }
 
 /// A matrix whose rows are columns of a product: scores' keys.
-template <int RowCount, int Width, class Order, WithoutParts without = WithoutParts::nan>
+template <int RowCount, int Width, class Order>
 struct RowParts {
   using Tile = FloatTile<RowCount, Width>;
   static constexpr int kRows = RowCount;
@@ -72,6 +72,7 @@ struct RowParts {
     /// Of the n-th four, the row that the i-th one is part of.
     __device__ int row(int n, int i) const { return Order::row(first + (4 * n + i) * kRowsAtOnce); }
     /// Writes the n-th four.
+    template <WithoutParts without>
     __device__ void write(RowParts& to, int n, const Piece<float> (&four)[4]) const {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
@@ -87,7 +88,7 @@ struct RowParts {
 /// this: of eight of the order's rows piece x of each two is of rows x, x + 2, x + 4 and x + 6. And
 /// columns are in an order that gives a thread four neighbouring ones of each sixteen of the sums:
 /// row r of the tile is the matrix' column `key_in_row(r)`.
-template <int RowCount, int Width, class Order, WithoutParts without = WithoutParts::nan>
+template <int RowCount, int Width, class Order>
 struct TransposedParts {
   using Tile = FloatTile<Width, RowCount>;
   static constexpr int kRows = RowCount;
@@ -121,6 +122,7 @@ struct TransposedParts {
       return Order::row(8 * (eight + n * kEightsAtOnce) + 2 * i + parity);
     }
     /// Writes the n-th four.
+    template <WithoutParts without>
     __device__ void write(TransposedParts& to, int n, const Piece<float> (&four)[4]) const {
       const int piece = 2 * (eight + n * kEightsAtOnce) + parity;
 #pragma unroll
@@ -136,17 +138,25 @@ struct TransposedParts {
 /// Fills a tile of parts with rows, of which `rows.exists(n)` says whether there is an n-th and
 /// `rows.address(n)` where it begins; what lies outside is 0. `Threads` threads do it, of which
 /// this one is the `number`-th. Until `wait()` returns the tile is in use. Returns whether this
-/// thread met a great number.
-template <int Threads, class Parts, class RowsOf, class Wait>
+/// thread met a great number, if such are to be whole.
+template <int Threads, WithoutParts without, class Parts, class RowsOf, class Wait>
 __device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layout, int number,
                             Wait wait) {
   using Share = typename Parts::template Share<Threads>;
   const Share share(opaque(number));
   const int column = share.column();
   bool met = false;
-  const auto look_at = [&](const Piece<float>& piece) {
+  const auto write = [&](int n, const Piece<float>(&four)[4]) {
+    share.template write<WithoutParts::nan>(to, n, four);
+    if constexpr (without == WithoutParts::whole) {
+      bool great = false;
 #pragma unroll
-    for (int x = 0; x < 4; ++x) met = met || is_great(piece.at[x]);
+      for (int i = 0; i < 4; ++i)
+#pragma unroll
+        for (int x = 0; x < 4; ++x) great = great || is_great(four[i].at[x]);
+      if (great) share.template write<WithoutParts::whole>(to, n, four);
+      met = met || great;
+    }
   };
   if (layout.access >= Access::quads) {
     Piece<float> pieces[Share::kFours][4];
@@ -161,27 +171,18 @@ __device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layo
       }
     wait();
 #pragma unroll
-    for (int n = 0; n < Share::kFours; ++n) {
-      share.write(to, n, pieces[n]);
-#pragma unroll
-      for (int i = 0; i < 4; ++i) look_at(pieces[n][i]);
-    }
+    for (int n = 0; n < Share::kFours; ++n) write(n, pieces[n]);
   } else {
     wait();
 #pragma unroll 1
     for (int n = 0; n < Share::kFours; ++n) {
       Piece<float> four[4];
-#pragma unroll 1
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int row = share.row(n, i);
-        const Piece<float> piece =
-            gathered(rows.exists(row) ? rows.address(row) : nullptr, column, layout);
-        look_at(piece);
-#pragma unroll
-        for (int other = 0; other < 4; ++other)
-          if (other == i) four[other] = piece;
+        four[i] = gathered(rows.exists(row) ? rows.address(row) : nullptr, column, layout);
       }
-      share.write(to, n, four);
+      write(n, four);
     }
   }
   return met;
