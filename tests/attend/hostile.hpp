@@ -171,9 +171,9 @@ TYPED_TEST_P(Hostile, GreatValuesHaveAMeanWhateverTheirSum) {
         EXPECT_NEAR(static_cast<double>(r.out.data()[n]) / kGreat, 1, 1e-2);
     };
     expect_mean(TypeParam::forward(q, k, v, {}));
-    expect_mean(TypeParam::forward(q, k, v,
-                                   {.causal = attend::Causal::offset(-queries),
-                                    .empty_row = attend::EmptyRow::uniform}));
+    expect_mean(TypeParam::forward(
+        q, k, v,
+        {.causal = attend::Causal::offset(-queries), .empty_row = attend::EmptyRow::uniform}));
     // A value that is not finite stays in its column all the same.
     v(0, 0, 7, 1) = T(kInfinity);
     const Answer<T> beside = TypeParam::forward(q, k, v, {});
@@ -322,11 +322,11 @@ TYPED_TEST_P(Hostile, GradientsOfGreatLogits) {
 REGISTER_TYPED_TEST_SUITE_P(Hostile, VastLogits, VastNegativeLogits, RowsOfTheLowestFiniteBias,
                             GreatestFiniteBias, MinusInfinityInTheBiasExcludes,
                             NanInAnAllowedKeyComesThrough, NanInAnAllowedValueStaysInItsColumn,
-                            GreatValuesHaveAMeanWhateverTheirSum,
-                            NanInAQueryWithKeysAndWithout, InfiniteLogitsAreNoEmptyRow,
-                            LogitsThatTheScaleMakesInfinite, OneInfiniteLogitAmongFiniteOnes,
-                            InfiniteKeyHasNoGradient, SinkMuchLargerAndMuchSmallerThanTheKeys,
-                            SinkThatIsNotFinite, SoftcapOfVastAndTinySize, ScaleBeyondTheRangeOfScores,
+                            GreatValuesHaveAMeanWhateverTheirSum, NanInAQueryWithKeysAndWithout,
+                            InfiniteLogitsAreNoEmptyRow, LogitsThatTheScaleMakesInfinite,
+                            OneInfiniteLogitAmongFiniteOnes, InfiniteKeyHasNoGradient,
+                            SinkMuchLargerAndMuchSmallerThanTheKeys, SinkThatIsNotFinite,
+                            SoftcapOfVastAndTinySize, ScaleBeyondTheRangeOfScores,
                             ScaleOverSoftcapBeyondTheRangeOfScores, GradientsOfGreatLogits);
 
 }  // namespace hostile

@@ -71,8 +71,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"values_not_looked_at", kKernel, "bar\\.red\\.or", 0, "bar.red.and"}),
     name_of);
 
-// The same on warpgroups, which have 64 keys in a tile and each tile in two parts. Of the sums of 16
-// products of numbers each is six products: two of the left operand's smalls, two of the right
+// The same on warpgroups, which have 64 keys in a tile and each tile in two parts. Of the sums of
+// 16 products of numbers each is six products: two of the left operand's smalls, two of the right
 // one's, two of bigs; those of scores are 24, and then come those of outputs.
 class FloatWarpgroupMutants : public Mutants {};
 

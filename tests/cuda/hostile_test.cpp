@@ -56,11 +56,10 @@ struct OnDevice {
 
 namespace hostile {
 
-using Places = ::testing::Types<OnDevice<float, Path::math>, OnDevice<float, Path::mem_efficient>,
-                                OnDevice<float, Path::mem_efficient, 140>,
-                                OnDevice<Eigen::bfloat16, Path::mem_efficient>,
-                                OnDevice<Eigen::bfloat16, Path::flash>,
-                                OnDevice<Eigen::bfloat16, Path::flash, 40>>;
+using Places = ::testing::Types<
+    OnDevice<float, Path::math>, OnDevice<float, Path::mem_efficient>,
+    OnDevice<float, Path::mem_efficient, 140>, OnDevice<Eigen::bfloat16, Path::mem_efficient>,
+    OnDevice<Eigen::bfloat16, Path::flash>, OnDevice<Eigen::bfloat16, Path::flash, 40>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Device, Hostile, Places);
 
 }  // namespace hostile

@@ -116,13 +116,14 @@ TEST_F(WarpgroupCounts, TilesThatAMaskHidesCostNothing) {
   EXPECT_EQ(products_in(forward({.mask = there})), products(kTiles / 4));
 }
 
-// Floats: three products of 64 x 64 x 8 for one, in tiles of 64 keys. Keys and values are split into
-// parts once for 128 queries: of what a product then takes only queries and weights are.
+// Floats: three products of 64 x 64 x 8 for one, in tiles of 64 keys. Keys and values are split
+// into parts once for 128 queries: of what a product then takes only queries and weights are.
 TEST_F(WarpgroupCounts, OfFloats) {
   constexpr std::uint64_t kProducts = 2 * kTiles * 3 * 2 * (kHeadDim / 8) * 8, kFloats = 2;
   const gpu::Counts plain = forward<float>({});
   EXPECT_EQ(plain.blocks, 8u);
-  EXPECT_EQ(plain.mma, (std::map<std::string, std::uint64_t>{{"m64n64k8.f32.tf32.tf32", kProducts}}));
+  EXPECT_EQ(plain.mma,
+            (std::map<std::string, std::uint64_t>{{"m64n64k8.f32.tf32.tf32", kProducts}}));
   EXPECT_EQ(plain.global_bytes_read, kFloats * (kTensorBytes + 2 * 4 * kTensorBytes));
   EXPECT_EQ(plain.global_bytes_written, kFloats * kTensorBytes);
   EXPECT_EQ(plain.by_opcode.at("ldmatrix"), 2 * kTiles * (kHeadDim / 8) * 8);

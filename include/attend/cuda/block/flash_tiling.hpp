@@ -29,9 +29,9 @@ enum class FetchAhead {
 
 /// Who computes a product together.
 enum class ProductUnit {
-  warp,           ///< mma.sync: capability 8.0 and later
-  warpgroup,      ///< wgmma, four warps: 9.0 only
-  warp_of_parts,  ///< mma.sync of floats' parts: capability 8.0 and later
+  warp,                ///< mma.sync: capability 8.0 and later
+  warpgroup,           ///< wgmma, four warps: 9.0 only
+  warp_of_parts,       ///< mma.sync of floats' parts: capability 8.0 and later
   warpgroup_of_parts,  ///< wgmma of floats' parts: 9.0 only
 };
 

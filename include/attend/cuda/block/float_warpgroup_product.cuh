@@ -48,8 +48,7 @@ struct FloatWarpgroupProduct {
   /// rO += P B, where B lies transposed. NaN where an operand is infinite or NaN.
   template <int OutColumns, class Parts>
   static __device__ void add_products(float (&rO)[kRows][OutColumns],
-                                      const float (&rP)[kRows][Parts::kRows / 4],
-                                      const Parts& sB) {
+                                      const float (&rP)[kRows][Parts::kRows / 4], const Parts& sB) {
     const RightOperands<typename Parts::Tile> right(sB);
 #pragma unroll
     for (int k = 0; k < Parts::kRows / 8; k += kSteps) {

@@ -111,7 +111,7 @@ class TileProducer {
   }
   // Brings it, in parts: in an order of their own.
   template <class Parts, class RowsOf>
-    requires requires { typename Parts::template Share<kThreads>; }
+  requires requires { typename Parts::template Share<kThreads>; }
   __device__ void bring(Parts& tile, const InKeyOrder<RowsOf>& rows, const RowLayout& layout) {
     bring_parts<kThreads, WithoutParts::nan>(tile, rows.rows, layout, thread(),
                                              [&] { wait_until_empty(); });

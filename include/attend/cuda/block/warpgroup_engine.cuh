@@ -17,10 +17,9 @@ constexpr int copying_registers(const FlashTiling& tiling) { return tiling.warps
 
 /// The engine of `HeadDim`'s tiling.
 template <class T, int HeadDim, FlashScores scores>
-struct WarpgroupEngine
-    : WarpgroupRoles<FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup>,
-                     copying_registers(
-                         flash_tiling(HeadDim, HeadDim, scores, ProductUnit::warpgroup))> {
+struct WarpgroupEngine : WarpgroupRoles<FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup>,
+                                        copying_registers(flash_tiling(HeadDim, HeadDim, scores,
+                                                                       ProductUnit::warpgroup))> {
   using Fragments = FlashFragments<T, HeadDim, scores, ProductUnit::warpgroup>;
   using Fragments::kRows;
   using typename Fragments::Output, typename Fragments::QueryRows, typename Fragments::Scores,

@@ -16,9 +16,9 @@ struct WarpgroupRoles : Part {
   static constexpr int kProducerThreads = kWarpgroup;  ///< a warpgroup that brings tiles
   static constexpr int kBlockThreads = Part::kThreads + kProducerThreads;
   static constexpr int kProducerRegisters = ProducerRegisters;
-  static constexpr int kRegisters = (kBlockThreads * (65536 / kBlockThreads / 8 * 8) -
-                                     kProducerThreads * kProducerRegisters) /
-                                    Part::kThreads / 8 * 8;
+  static constexpr int kRegisters =
+      (kBlockThreads * (65536 / kBlockThreads / 8 * 8) - kProducerThreads * kProducerRegisters) /
+      Part::kThreads / 8 * 8;
 
   /// Whether this thread is one of those that bring tiles.
   static __device__ bool is_producer() { return threadIdx.x >= Part::kThreads; }

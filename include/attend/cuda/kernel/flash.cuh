@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     // A lane has part of the sums that its row's other lanes' keys go into.
     const bool any_excluded = __any_sync(kAllLanes, excluded);
     bool spoiled = softmax.is_doubtful([&](int r) { return scoring.has_met_key(r); }) ||
-                   ((any_excluded || kMayOverflow<T>) && has_not_finite<Engine>(rO));
+                   ((any_excluded || kMayOverflow<T>)&&has_not_finite<Engine>(rO));
     if constexpr (Engine::kNotFinite == NotFinite::nan)
       spoiled = spoiled || softmax.has_not_finite() || scoring.user_met_nan();
     if (!__syncthreads_or(spoiled) || values == Values::any) break;

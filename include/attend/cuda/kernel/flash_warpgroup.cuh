@@ -79,7 +79,7 @@ struct FlashTile {
 /// on: while products run the warps do something else.
 template <class Engine, class V>
 __device__ void attend_overlapped(FlashTile<Engine, V>& at, const TileUser<Engine>& user,
-                                const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
+                                  const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
   using Scores = typename Engine::Scores;
   const int end = at.tiles.end();
   typename Engine::Weights rP;
@@ -138,7 +138,7 @@ __device__ void attend_overlapped(FlashTile<Engine, V>& at, const TileUser<Engin
 /// warpgroup waits for all the time, while others' products run.
 template <class Engine, class V>
 __device__ void attend_in_turn(FlashTile<Engine, V>& at, const TileUser<Engine>& user,
-                              const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
+                               const typename Engine::QueryRows& sQ, int begin, unsigned& n) {
   for (int j = begin; j < at.tiles.end(); j = at.tiles.after(j)) {
     typename Engine::Scores rS;
     at.scoring.fetch(j);
@@ -188,9 +188,9 @@ __device__ void compute(const Problem& problem, const V& variant,
   // are NaN, which does not pass; nor do sums that may have overflowed. A lane has part of the sums
   // that its row's other lanes' keys go into.
   const bool any_excluded = __any_sync(kAllLanes, at.excluded);
-  bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
-                 ((any_excluded || kMayOverflow<typename Engine::Element>) &&
-                  has_not_finite<Engine>(at.rO));
+  bool spoiled =
+      at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
+      ((any_excluded || kMayOverflow<typename Engine::Element>)&&has_not_finite<Engine>(at.rO));
   if constexpr (Engine::kNotFinite == NotFinite::nan)
     spoiled = spoiled || at.softmax.has_not_finite() || at.scoring.user_met_nan();
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);

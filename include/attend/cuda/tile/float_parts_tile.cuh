@@ -11,7 +11,8 @@
 /// Matrices in shared memory as products of warpgroups take floats: in two parts, and with the
 /// numbers that a product sums over next to each other, as it knows no other order of 32-bit
 /// elements. So the right operand of a weighted sum is transposed. They are brought there by way of
-/// registers: what is loaded while the place is still in use is written as soon as it is not.
+/// registers: what is loaded while the place is still in use is written as soon as it is not. They
+/// begin where `wgmma`'s swizzle does.
 
 namespace attend::cuda {
 
@@ -47,7 +48,7 @@ __device__ inline void write_parts(Piece<float>& big, Piece<float>& small, const
 
 /// A matrix whose rows are columns of a product: scores' keys.
 template <int RowCount, int Width, class Order>
-struct RowParts {
+struct alignas(1024) RowParts {
   using Tile = FloatTile<RowCount, Width>;
   static constexpr int kRows = RowCount;
   Tile big, small;
@@ -89,7 +90,7 @@ struct RowParts {
 /// columns are in an order that gives a thread four neighbouring ones of each sixteen of the sums:
 /// row r of the tile is the matrix' column `key_in_row(r)`.
 template <int RowCount, int Width, class Order>
-struct TransposedParts {
+struct alignas(1024) TransposedParts {
   using Tile = FloatTile<Width, RowCount>;
   static constexpr int kRows = RowCount;
   Tile big, small;
