@@ -30,6 +30,7 @@ KERNELS = """
 #include <attend/cuda/block/tensor_core_gradient_engine.cuh>
 #include <attend/cuda/block/float_engine.cuh>
 #include <attend/cuda/block/float_gradient_engine.cuh>
+#include <attend/cuda/block/float_warpgroup_gradient_engine.cuh>
 #include <attend/cuda/kernel/distrusted_gradients.cuh>
 #include <attend/cuda/kernel/flash.cuh>
 #include <attend/cuda/block/warpgroup_engine.cuh>
