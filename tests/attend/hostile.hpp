@@ -184,6 +184,21 @@ TYPED_TEST_P(Hostile, GreatValuesHaveAMeanWhateverTheirSum) {
   }
 }
 
+// What makes room for great values takes none from small ones, nor from small weights.
+TYPED_TEST_P(Hostile, SmallValuesAndAnInfiniteOneOfSmallWeight) {
+  using T = typename TypeParam::T;
+  attend::Tensor<float, 4> bias(1, 1, 1, this->kKeys);
+  bias.setZero();
+  bias(0, 0, 0, 3) = -80;
+  this->q.setZero(), this->v.setConstant(T(1e-33f));
+  this->v(0, 0, 3, 1) = T(kInfinity);
+  const auto r = this->run({.bias = &bias});
+  for (int i = 0; i < this->kQueries; ++i) {
+    EXPECT_NEAR(this->at(r, i, 0) / 1e-33, 1, 1e-2);
+    EXPECT_EQ(this->at(r, i, 1), kInfinity);
+  }
+}
+
 TYPED_TEST_P(Hostile, NanInAQueryWithKeysAndWithout) {
   using T = typename TypeParam::T;
   for (int c = 0; c < this->kDim; ++c) this->q(0, 0, 0, c) = this->q(0, 0, 1, c) = T(kNan);
@@ -259,18 +274,26 @@ TYPED_TEST_P(Hostile, SinkMuchLargerAndMuchSmallerThanTheKeys) {
 // Query 0 has no keys: its output is 0, whatever the sink. Beside an infinitely great sink keys
 // weigh nothing.
 TYPED_TEST_P(Hostile, SinkThatIsNotFinite) {
+  using T = typename TypeParam::T;
+  constexpr int kDim = TestFixture::kDim, kQueries = 3;
   attend::Tensor<float, 1> sink(1);
-  for (const float logit : {kNan, kInfinity}) {
-    sink(0) = logit;
-    const auto r = this->run({.sink = &sink, .causal = attend::Causal::offset(-1)});
-    for (int i = 0; i < this->kQueries; ++i)
-      EXPECT_TRUE(std::isnan(logit) ? std::isnan(r.lse(0, 0, i)) : r.lse(0, 0, i) == logit)
-          << "query " << i << ", sink " << logit;
-    for (int c = 0; c < this->kDim; ++c) {
-      EXPECT_EQ(this->at(r, 0, c), 0) << "sink " << logit;
-      EXPECT_TRUE(std::isnan(logit) ? std::isnan(this->at(r, 1, c)) : this->at(r, 1, c) == 0);
+  for (const int keys : {70, 2050})
+    for (const float logit : {kNan, kInfinity}) {
+      SCOPED_TRACE("sink " + std::to_string(logit) + ", " + std::to_string(keys) + " keys");
+      attend::Tensor<T, 4> q(1, 1, kQueries, kDim), k(1, 1, keys, kDim), v(1, 1, keys, kDim);
+      q.setRandom(), k.setRandom(), v.setRandom();
+      sink(0) = logit;
+      const Answer<T> r =
+          TypeParam::forward(q, k, v, {.sink = &sink, .causal = attend::Causal::offset(-1)});
+      const auto expect = [&](double x, double expected) {
+        EXPECT_TRUE(x == expected || (std::isnan(x) && std::isnan(expected))) << x;
+      };
+      for (int i = 0; i < kQueries; ++i) expect(r.lse(0, 0, i), logit);
+      for (int c = 0; c < kDim; ++c) {
+        expect(this->at(r, 0, c), 0);
+        expect(this->at(r, 1, c), std::isnan(logit) ? kNan : 0);
+      }
     }
-  }
 }
 
 TYPED_TEST_P(Hostile, SoftcapOfVastAndTinySize) {
@@ -322,7 +345,8 @@ TYPED_TEST_P(Hostile, GradientsOfGreatLogits) {
 REGISTER_TYPED_TEST_SUITE_P(Hostile, VastLogits, VastNegativeLogits, RowsOfTheLowestFiniteBias,
                             GreatestFiniteBias, MinusInfinityInTheBiasExcludes,
                             NanInAnAllowedKeyComesThrough, NanInAnAllowedValueStaysInItsColumn,
-                            GreatValuesHaveAMeanWhateverTheirSum, NanInAQueryWithKeysAndWithout,
+                            GreatValuesHaveAMeanWhateverTheirSum,
+                            SmallValuesAndAnInfiniteOneOfSmallWeight, NanInAQueryWithKeysAndWithout,
                             InfiniteLogitsAreNoEmptyRow, LogitsThatTheScaleMakesInfinite,
                             OneInfiniteLogitAmongFiniteOnes, InfiniteKeyHasNoGradient,
                             SinkMuchLargerAndMuchSmallerThanTheKeys, SinkThatIsNotFinite,

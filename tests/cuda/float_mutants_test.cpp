@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mutant{"keys_not_waited_for", kWarpgroupKernel, kArrived, 2, "mov.u32 $1, 1;"},
         Mutant{"values_not_waited_for", kWarpgroupKernel, kArrived, 3, "mov.u32 $1, 1;"},
         Mutant{"keys_not_free", kWarpgroupKernel, kArrived, 7, "mov.u32 $1, 1;"},
-        Mutant{"values_not_free", kWarpgroupKernel, kArrived, 9, "mov.u32 $1, 1;"},
+        Mutant{"values_not_free", kWarpgroupKernel, kArrived, 8, "mov.u32 $1, 1;"},
         Mutant{"keys_never_free", kWarpgroupKernel, kArrive, 2, ""},
         Mutant{"values_never_there", kWarpgroupKernel, kArrive, 7, ""},
         Mutant{"keys_not_for_products", kWarpgroupKernel, kProxy, 3, ""},

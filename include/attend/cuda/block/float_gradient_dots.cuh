@@ -29,25 +29,27 @@ struct FloatGradientDots : TensorCorePart {
 
   /// rS = A B^T for the rows that `a_row` and `b_row` point to; whether B is such that its weighted
   /// sums are tensor cores' too. The product of keys comes first. `a_there`: A's tile is that of
-  /// the call before. `in_order`: by multiply-add, column by column, as rows are measured.
-  template <int Columns, class Shared, class ARow, class BRow>
-  static __device__ Values dot_products(Real (&rS)[kRows][Columns], Shared& shared, Factor factor,
+  /// the call before. `in_order`: by multiply-add, column by column, as rows are measured. `serve`:
+  /// what B's columns are for.
+  template <int Count, class Shared, class ARow, class BRow>
+  static __device__ Values dot_products(Real (&rS)[kRows][Count], Shared& shared, Factor factor,
                                         ARow a_row, const RowLayout& a_layout, BRow b_row,
                                         const RowLayout& b_layout, bool a_there,
-                                        bool in_order = false) {
+                                        bool in_order = false,
+                                        Columns serve = Columns::of_dots_and_sums) {
     auto& tiles = shared.tiles[static_cast<int>(factor)];
     int& great_rows = shared.great_rows[static_cast<int>(factor)];
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
-      for (int c = 0; c < Columns; ++c) rS[r][c] = 0;
+      for (int c = 0; c < Count; ++c) rS[r][c] = 0;
     // The columns before are done with; those of values were before keys were loaded.
     if (factor == Factor::keys) __syncthreads();
     if (!a_there) {
       const int met = __syncthreads_or(load_tile<Engine::kThreads>(tiles.rows, a_row, a_layout));
       if (threadIdx.x == 0) great_rows = met;
     }
-    const int great = __syncthreads_or(Engine::load_columns(tiles, b_row, b_layout));
+    const int great = __syncthreads_or(Engine::load_columns(tiles, b_row, b_layout, serve));
     if (great || great_rows || in_order) {
       FloatProduct<1>::add_any_dot_products(rS, tiles.rows, first_row(), tiles.columns);
     } else {
@@ -58,13 +60,13 @@ struct FloatGradientDots : TensorCorePart {
 
  protected:
   /// Whether there is a great number among a thread's.
-  template <int Columns>
-  static __device__ bool meets_great(const Real (&rP)[kRows][Columns]) {
+  template <int Count>
+  static __device__ bool meets_great(const Real (&rP)[kRows][Count]) {
     bool great = false;
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
-      for (int c = 0; c < Columns; ++c) great = great || is_great(rP[r][c]);
+      for (int c = 0; c < Count; ++c) great = great || is_great(rP[r][c]);
     return great;
   }
 };

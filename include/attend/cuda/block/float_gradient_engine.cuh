@@ -44,7 +44,8 @@ struct FloatGradientEngine : FloatGradientDots<FloatGradientEngine<Width>> {
 
   /// Fills a tile's columns; whether this thread met a great number.
   template <class RowOf>
-  static __device__ bool load_columns(Tiles& tiles, RowOf row_of, const RowLayout& layout) {
+  static __device__ bool load_columns(Tiles& tiles, RowOf row_of, const RowLayout& layout,
+                                      Columns) {
     return load_tile<kThreads>(tiles.columns, row_of, layout);
   }
 

@@ -57,13 +57,14 @@ struct FloatWarpgroupGradientEngine : FloatGradientDots<FloatWarpgroupGradientEn
 
   /// Fills a tile's columns; whether this thread met a great number.
   template <class RowOf>
-  static __device__ bool load_columns(Tiles& tiles, RowOf row_of, const RowLayout& layout) {
+  static __device__ bool load_columns(Tiles& tiles, RowOf row_of, const RowLayout& layout,
+                                      Columns serve) {
     const auto bring = [&](auto& to) {
       return bring_parts<kThreads, WithoutParts::whole>(to, RowsByFunction<RowOf>{row_of}, layout,
                                                         static_cast<int>(threadIdx.x), [] {});
     };
     const bool met = bring(tiles.columns);
-    bring(tiles.transposed);
+    if (serve == Columns::of_dots_and_sums) bring(tiles.transposed);
     fence_proxy_async();
     return met;
   }

@@ -22,7 +22,7 @@ namespace attend::cuda {
 
 /// The products of a warpgroup, of which each warp has 16 rows.
 struct FloatWarpgroupProduct {
-  static constexpr int kRows = 2;
+  static constexpr int kRows = 2;  ///< of one thread
 
   /// rS += A B^T, of A's rows `first_row` (of the warp) and following. NaN where an operand is
   /// infinite or NaN.

@@ -5,7 +5,6 @@
 #include "../../core/softmax_state.hpp"
 #include "../arch/approx.cuh"
 #include "../arch/warp.cuh"
-#include "online_softmax.cuh"
 
 /// @file
 /// The online softmax of a warp's rows with powers of two: exp(s) = 2^(s log2(e)), of which a
@@ -78,10 +77,10 @@ class Log2Softmax {
     return doubtful;
   }
 
-  /// The same for all scores, with weights in units of `kWeightUnit`. `allowed(r, c)` tells those
+  /// The same for all scores, with weights in units of `unit`. `allowed(r, c)` tells those
   /// of excluded keys from others that are -inf.
   template <class Allowed>
-  __device__ void add_any(Scores& rS, float (&factors)[kRows], Allowed allowed) {
+  __device__ void add_any(Scores& rS, float (&factors)[kRows], Allowed allowed, float unit) {
     raise(rS, factors);
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
@@ -91,7 +90,7 @@ class Log2Softmax {
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
-      for (int c = 0; c < kColumns; ++c) rS[r][c] *= kWeightUnit<typename Engine::Element>;
+      for (int c = 0; c < kColumns; ++c) rS[r][c] *= unit;
   }
 
   /// Whether a sum of this thread's is infinite or NaN.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "../../core/dtype.hpp"
@@ -19,13 +20,19 @@ __device__ inline Real rescaled(Real from, Real to) {
   return from == to ? Real{1} : exp(from - to);
 }
 
-/// What weights are multiplied by where sums of weighted values could overflow before they are
-/// divided: a power of two that leaves room for 2^31 keys. Those of f16's values don't.
+/// Whether sums of weighted values can overflow before they are divided by the weights' sum: those
+/// of f16's values can't.
 template <class T>
-inline constexpr float kWeightUnit = std::is_same_v<T, F16> ? 1.0f : 0x1p-32f;
-/// Whether they could.
+inline constexpr bool kMayOverflow = !std::is_same_v<T, F16>;
+
+/// What weights are multiplied by where sums could: the greatest power of two that leaves room for
+/// so many keys. Of the least weights and values that many bits are lost.
 template <class T>
-inline constexpr bool kMayOverflow = kWeightUnit<T> != 1;
+__device__ inline float weight_unit(std::int64_t keys) {
+  if (!kMayOverflow<T> || keys <= 1) return 1;
+  const int bits = 64 - __clzll(keys - 1);  // 2^bits >= keys
+  return __uint_as_float(static_cast<unsigned>(127 - bits) << 23);
+}
 
 /// The states of an engine's rows, in its threads: each of the lanes that share a row has the row's
 /// maximum and a part of its sum.
@@ -35,13 +42,13 @@ class OnlineSoftmax {
   using Real = typename Engine::Real;
   using Scores = typename Engine::Scores;
 
-  /// No key yet.
-  __device__ OnlineSoftmax() {
+  /// No key yet. Weights are in units of `unit`.
+  __device__ explicit OnlineSoftmax(Real unit) : unit_(unit) {
     for (int r = 0; r < Engine::kRows; ++r) max_[r] = -kInfinity<Real>, sum_[r] = 0;
   }
 
   /// Takes in a tile of logits, of which `allowed` has a bit each, and turns them into weights:
-  /// exponentials against the new maximum, in units of `kWeightUnit`. `factors` is what sums
+  /// exponentials against the new maximum, in their units. `factors` is what sums
   /// against the old one have to be multiplied by.
   __device__ void add(Scores& rS, unsigned allowed, Real (&factors)[Engine::kRows]) {
 #pragma unroll
@@ -58,7 +65,7 @@ class OnlineSoftmax {
       for (int c = 0; c < Engine::kColumns; ++c) {
         const Real weight = rescaled(rS[r][c], top);
         if (is_set(allowed, r, c)) sum_[r] += weight;
-        rS[r][c] = is_set(allowed, r, c) ? weight * kUnit : kExcluded<Real>;
+        rS[r][c] = is_set(allowed, r, c) ? weight * unit_ : kExcluded<Real>;
       }
     }
   }
@@ -74,8 +81,7 @@ class OnlineSoftmax {
   }
 
  private:
-  static constexpr Real kUnit = kWeightUnit<typename Engine::Element>;
-
+  Real unit_;
   Real max_[Engine::kRows];
   Real sum_[Engine::kRows];
 };

@@ -47,11 +47,11 @@ class RegisterOutputs {
       : problem_(problem), variant_(variant), tensors_(tensors), results_(results), rows_(rows) {}
 
   /// Normalises sums of weighted values, with dropout's factor and the sink (which comes with the
-  /// other parts of the keys, if there are any); writes log-sum-exp or the part's state. Of any
-  /// values weights were in units of `kWeightUnit`. Returns a bit for each row of the warp without
-  /// any allowed key, if that matters (`EmptyRow::uniform`).
+  /// other parts of the keys, if there are any); writes log-sum-exp or the part's state. Weights
+  /// were in units of `unit`. Returns a bit for each row of the warp without any allowed key, if
+  /// that matters (`EmptyRow::uniform`).
   template <class Softmax>
-  __device__ unsigned finish(Output& rO, const Softmax& softmax, Values values) const {
+  __device__ unsigned finish(Output& rO, const Softmax& softmax, float unit) const {
     constexpr int kRows = Engine::kRows, kRowLanes = Engine::kRowLanes;
     static_assert(kRows <= kRowLanes, "of the lanes that share rows each looks after one");
     const int own = lane() % kRowLanes % kRows;
@@ -64,7 +64,7 @@ class RegisterOutputs {
     const bool exists = rows_.exists(Engine::row(own));
     const Index at = rows_.index(Engine::row(own));
     const bool writes = exists && lane() % kRowLanes < kRows;
-    float factor = dropout_scale() * (values == Values::any ? 1 / kWeightUnit<T> : 1.0f);
+    float factor = dropout_scale() / unit;
     if (results_.work.parts > 1) {
       if (writes) results_.state(rows_.tile.split, at.b, at.h, at.i) = state;
       factor *= part_factor(state);
@@ -110,6 +110,7 @@ class RegisterOutputs {
   __device__ void average(Output& rO, typename Engine::Tile& tile, typename Engine::QueryRows& sP,
                           const HeadRows<T>& v, const Scoring& scoring) const {
     const auto length = static_cast<int>(variant_.band(problem_, rows_.tile.b).length());
+    const float unit = weight_unit<T>(length);
     clear<Engine>(rO);
     for (int j = 0; j < length; j += Engine::kTileColumns) {
       Engine::sync();  // the values before are done with
@@ -122,7 +123,7 @@ class RegisterOutputs {
 #pragma unroll
       for (int r = 0; r < Engine::kRows; ++r)
 #pragma unroll
-        for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = kWeightUnit<T>;
+        for (int c = 0; c < Engine::kColumns; ++c) rP[r][c] = unit;
       scoring.apply_dropout(rP, j);
       if constexpr (Engine::kNotFinite == NotFinite::nan) {
         if (Engine::sync_or(meets_not_finite<Engine::kThreads>(tile))) {
@@ -133,8 +134,7 @@ class RegisterOutputs {
       }
       Engine::add_products(rO, Engine::weights(rP), tile);
     }
-    const float factor =
-        dropout_scale() / kWeightUnit<T> / static_cast<float>(length > 0 ? length : 1);
+    const float factor = dropout_scale() / unit / static_cast<float>(length > 0 ? length : 1);
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r)
 #pragma unroll

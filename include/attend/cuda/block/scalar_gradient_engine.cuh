@@ -15,6 +15,9 @@ namespace attend::cuda {
 /// values.
 enum class Factor { keys, values };
 
+/// What the columns of a product of dots are for: weighted sums of them, too, or not.
+enum class Columns { of_dots_and_sums, of_dots };
+
 /// Whether an engine takes dot products column by column, as `softmax_state` does: where logits are
 /// so great that their rounding is seen in the weights, no other order will do.
 enum class InOrder { always, if_asked, never };
@@ -37,7 +40,8 @@ struct ScalarGradientEngine : ScalarEngine<T, 64, 1> {
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
-                                        const RowLayout& b_layout, bool, bool = false) {
+                                        const RowLayout& b_layout, bool, bool = false,
+                                        Columns = Columns::of_dots_and_sums) {
     Base::dot_products(rS, shared, a_row, a_layout, b_row, b_layout, false);
     return Values::any;
   }

@@ -49,7 +49,8 @@ struct TensorCoreGradientEngine : TensorCorePart {
   template <class ARow, class BRow>
   static __device__ Values dot_products(Scores& rS, Shared& shared, Factor factor, ARow a_row,
                                         const RowLayout& a_layout, BRow b_row,
-                                        const RowLayout& b_layout, bool a_there, bool = false) {
+                                        const RowLayout& b_layout, bool a_there, bool = false,
+                                        Columns = Columns::of_dots_and_sums) {
     Tiles& tiles = shared.tiles[static_cast<int>(factor)];
     for (int r = 0; r < kRows; ++r)
       for (int c = 0; c < kColumns; ++c) rS[r][c] = 0;

@@ -70,6 +70,8 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
   // are NaN, which does not pass: and all is done again, with a look at each value. So it is where
   // sums may have overflowed, scores are great, or an engine's products are NaN whatever is
   // infinite.
+  static_assert(Engine::kNotFinite != NotFinite::nan || kMayOverflow<T>);
+  const float any_unit = weight_unit<T>(problem.len_k);
   Values values = Values::finite;
   for (;; values = Values::any, scoring.look_closely()) {
     bool excluded = false;
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
         if (values == Values::finite) {
           softmax.add(rS, factors);
         } else {
-          softmax.add_any(rS, factors, is_allowed);
+          softmax.add_any(rS, factors, is_allowed, any_unit);
         }
         excluded = excluded || scoring.may_exclude(allowed);
         scoring.apply_dropout(rS, j);
@@ -117,16 +119,16 @@ __global__ void __launch_bounds__(Engine::kThreads, Engine::kTiling.blocks)
     }
     cp_async_wait_group<0>();
     // A lane has part of the sums that its row's other lanes' keys go into.
-    const bool any_excluded = __any_sync(kAllLanes, excluded);
+    const bool looks = __any_sync(kAllLanes, excluded) || kMayOverflow<T>;
     bool spoiled = softmax.is_doubtful([&](int r) { return scoring.has_met_key(r); }) ||
-                   ((any_excluded || kMayOverflow<T>)&&has_not_finite<Engine>(rO));
+                   (looks && has_not_finite<Engine>(rO));
     if constexpr (Engine::kNotFinite == NotFinite::nan)
       spoiled = spoiled || softmax.has_not_finite() || scoring.user_met_nan();
     if (!__syncthreads_or(spoiled) || values == Values::any) break;
   }
 
   RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, shared.rows);
-  const unsigned empty = outputs.finish(rO, softmax, values);
+  const unsigned empty = outputs.finish(rO, softmax, values == Values::any ? any_unit : 1.0f);
   if (results.work.parts > 1) return outputs.leave(rO);
   outputs.store(rO, shared.q, ~0u);
   if (variant.empty_row != EmptyRow::uniform || !__syncthreads_or(empty != 0)) return;

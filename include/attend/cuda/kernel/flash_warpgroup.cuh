@@ -19,7 +19,7 @@
 /// The flash kernel on warpgroups (capability 9.0): scores of the next tile and outputs of this one
 /// are computed by the tensor cores while the warps take exponentials of the one between (Shah et
 /// al., "FlashAttention-3: fast and accurate attention with asynchrony and low-precision", 2024,
-/// section 3.2). Any variant.
+/// section 3.2); of floats, while other warpgroups do. Any variant.
 
 namespace attend::cuda {
 
@@ -187,14 +187,15 @@ __device__ void compute(const Problem& problem, const V& variant,
   // Excluded keys weigh 0, which keeps their values out unless one is infinite or NaN. Then outputs
   // are NaN, which does not pass; nor do sums that may have overflowed. A lane has part of the sums
   // that its row's other lanes' keys go into.
-  const bool any_excluded = __any_sync(kAllLanes, at.excluded);
-  bool spoiled =
-      at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
-      ((any_excluded || kMayOverflow<typename Engine::Element>)&&has_not_finite<Engine>(at.rO));
+  using T = typename Engine::Element;
+  static_assert(Engine::kNotFinite != NotFinite::nan || kMayOverflow<T>);
+  const bool looks = __any_sync(kAllLanes, at.excluded) || kMayOverflow<T>;
+  bool spoiled = at.softmax.is_doubtful([&](int r) { return at.scoring.has_met_key(r); }) ||
+                 (looks && has_not_finite<Engine>(at.rO));
   if constexpr (Engine::kNotFinite == NotFinite::nan)
     spoiled = spoiled || at.softmax.has_not_finite() || at.scoring.user_met_nan();
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, at.rows);
-  const unsigned empty = outputs.finish(at.rO, at.softmax, Values::finite);
+  const unsigned empty = outputs.finish(at.rO, at.softmax, 1);
   if (results.work.parts > 1) {
     outputs.leave(at.rO);
   } else {
@@ -228,6 +229,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
 
   FlashTile<Engine, V> at(problem, variant, mask, rows);
   at.scoring.look_closely();
+  const float unit = weight_unit<T>(problem.len_k);
   const RowsInTensor<typename Engine::Rows, const T> gQ(rows, tensors.q);
 #pragma unroll 1
   for (int j = at.tiles.first(); j < at.tiles.end(); j = at.tiles.after(j)) {
@@ -244,7 +246,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
     const auto is_allowed = [&](int r, int c) { return at.scoring.is_allowed(at.allowed, r, c); };
     at.scoring.fetch(j);
     at.score(rS, j);
-    at.softmax.add_any(rS, at.factors, is_allowed);
+    at.softmax.add_any(rS, at.factors, is_allowed, unit);
     at.scoring.apply_dropout(rS, j);
     rescale<Engine>(at.rO, at.factors);
     const auto rP = Engine::weights(rS);
@@ -258,7 +260,7 @@ __device__ void compute_closely(const Problem& problem, const V& variant,
   }
 
   const RegisterOutputs<Engine, V> outputs(problem, variant, tensors, results, rows);
-  const unsigned empty = outputs.finish(at.rO, at.softmax, Values::any);
+  const unsigned empty = outputs.finish(at.rO, at.softmax, unit);
   if (results.work.parts > 1) return outputs.leave(at.rO);
   outputs.store(at.rO, sQ, ~0u);
   if (variant.empty_row != EmptyRow::uniform) return;

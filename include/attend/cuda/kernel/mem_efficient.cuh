@@ -49,7 +49,8 @@ __global__ void __launch_bounds__(Engine::kThreads)
     return row.exists() ? tensors.q.data() + tensors.q.offset(row.b, row.h, row.i) : nullptr;
   };
 
-  OnlineSoftmax<Engine> softmax;
+  const Real unit = weight_unit<T>(problem.len_k);
+  OnlineSoftmax<Engine> softmax(unit);
   typename Engine::Output rO = {};
   typename Engine::Scores rS;
   bool q_there = false;
@@ -83,7 +84,7 @@ __global__ void __launch_bounds__(Engine::kThreads)
     empty[r] = false;
     if (!row.exists()) continue;
     const bool writes_state = tile.column == 0 && threadIdx.x % Engine::kRowLanes == 0;
-    Real factor = 1 / kWeightUnit<T>;
+    Real factor = 1 / unit;
     if (results.work.parts > 1) {
       if (writes_state) results.state(tile.split, row.b, row.h, row.i) = state;
       factor *= part_factor(state);

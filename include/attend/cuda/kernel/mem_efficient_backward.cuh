@@ -98,7 +98,8 @@ __device__ void query_gradient_of(const Problem& problem, const V& variant,
     typename Engine::Scores rS, rG;
     const Values of_k = Engine::dot_products(rS, shared.engine, Factor::keys, gQ, call.q, gK,
                                              call.k, there, in_order);
-    Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there);
+    Engine::dot_products(rG, shared.engine, Factor::values, gdO, call.grad_out, gV, call.v, there,
+                         false, Columns::of_dots);
     there = true;
     gradients(rS, rG, j, !kAdds && keys.cover(j, j + kColumns) && kept == Coverage::all);
     Engine::add_weighted(rdQ, rG, shared.engine, Factor::keys, of_k, gK, call.k, block.column);

@@ -50,6 +50,7 @@ void launch_flash_engine(const Problem& problem, const V& variant,
     const std::int64_t blocks =
         std::max(std::min(count, places), (count + kMostTurns - 1) / kMostTurns);
     constexpr std::size_t kShared = sizeof(WarpgroupShared<Engine>);
+    static_assert(kShared <= 227 * 1024, "what a block has on 9.0");
     allow_shared_memory(kernel, kShared);
     launch("flash", kernel, {blocks, Engine::kBlockThreads, kShared}, stream, problem, variant,
            tensors, mask.bits(), results, static_cast<unsigned>(count));

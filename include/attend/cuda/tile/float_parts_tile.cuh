@@ -29,7 +29,7 @@ struct ScoreOrder {
 
 /// What becomes of numbers that have no two finite parts.
 enum class WithoutParts {
-  nan,    ///< the small part is NaN, and so is what it is a factor of
+  nan,    ///< of products of both parts comes NaN (`has_parts`)
   whole,  ///< the big part is the number, and the small one 0
 };
 
@@ -86,9 +86,9 @@ struct alignas(1024) RowParts {
 
 /// A matrix whose rows are summed over, transposed: outputs' values. As a left operand has a
 /// thread's score in column 2t of each eight in column t and that in 2t + 1 in column t + 4, so has
-/// this: of eight of the order's rows piece x of each two is of rows x, x + 2, x + 4 and x + 6. And
-/// columns are in an order that gives a thread four neighbouring ones of each sixteen of the sums:
-/// row r of the tile is the matrix' column `key_in_row(r)`.
+/// this: of eight of the order's rows piece 0 holds rows 0, 2, 4, 6 and piece 1 rows 1, 3, 5, 7.
+/// And columns are in an order that gives a thread four neighbouring ones of each sixteen of the
+/// sums: row r of the tile is the matrix' column `key_in_row(r)`.
 template <int RowCount, int Width, class Order>
 struct alignas(1024) TransposedParts {
   using Tile = FloatTile<Width, RowCount>;
@@ -159,33 +159,27 @@ __device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layo
       met = met || great;
     }
   };
-  if (layout.access >= Access::quads) {
-    Piece<float> pieces[Share::kFours][4];
+  Piece<float> pieces[Share::kFours][4];
+  const auto load = [&](auto load_piece) {
 #pragma unroll
     for (int n = 0; n < Share::kFours; ++n)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int row = share.row(n, i);
-        pieces[n][i] = {};
-        if (column < layout.columns && rows.exists(row))
-          pieces[n][i] = *reinterpret_cast<const Piece<float>*>(rows.address(row) + column);
+        pieces[n][i] = load_piece(rows.exists(row) ? rows.address(row) : nullptr);
       }
-    wait();
-#pragma unroll
-    for (int n = 0; n < Share::kFours; ++n) write(n, pieces[n]);
+  };
+  if (layout.access >= Access::quads) {
+    load([&](const float* row) {
+      const bool there = row != nullptr && column < layout.columns;
+      return there ? *reinterpret_cast<const Piece<float>*>(row + column) : Piece<float>{};
+    });
   } else {
-    wait();
-#pragma unroll 1
-    for (int n = 0; n < Share::kFours; ++n) {
-      Piece<float> four[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int row = share.row(n, i);
-        four[i] = gathered(rows.exists(row) ? rows.address(row) : nullptr, column, layout);
-      }
-      write(n, four);
-    }
+    load([&](const float* row) { return gathered(row, column, layout); });
   }
+  wait();
+#pragma unroll
+  for (int n = 0; n < Share::kFours; ++n) write(n, pieces[n]);
   return met;
 }
 

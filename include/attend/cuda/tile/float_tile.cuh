@@ -35,8 +35,9 @@ struct FloatParts {
   __device__ void split(int n, std::uint32_t x) { split(n, __uint_as_float(x)); }
 };
 
-/// Whether the parts of x are finite. If not, `small` is NaN, and so is what it is a factor of: x
-/// is infinite or NaN, or would be rounded to infinity.
+/// Whether the parts of x are finite. If not, x is infinite or NaN, or would be rounded to
+/// infinity; `small` is NaN or the opposite infinity, and NaN is what products of both parts add up
+/// to.
 __device__ inline bool has_parts(float x) { return (__float_as_uint(x) & 0x7fffffff) < 0x7f7ff000; }
 
 /// Whether this thread, of `Threads`, meets a number in a tile that has no parts. Each looks at its
