@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "../arch/ld_global.cuh"
 #include "async_copy.cuh"
 #include "float_tile.cuh"
 #include "key_order.cuh"
@@ -137,9 +138,9 @@ struct alignas(1024) TransposedParts {
 };
 
 /// Fills a tile of parts with rows, of which `rows.exists(n)` says whether there is an n-th and
-/// `rows.address(n)` where it begins; what lies outside is 0. `Threads` threads do it, of which
-/// this one is the `number`-th. Until `wait()` returns the tile is in use. Returns whether this
-/// thread met a great number, if such are to be whole.
+/// `rows.address(n)` where it begins, if there is; what lies outside is 0. `Threads` threads do it,
+/// of which this one is the `number`-th. Until `wait()` returns the tile is in use. Returns whether
+/// this thread met a great number, if such are to be whole.
 template <int Threads, WithoutParts without, class Parts, class RowsOf, class Wait>
 __device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layout, int number,
                             Wait wait) {
@@ -164,18 +165,18 @@ __device__ bool bring_parts(Parts& to, const RowsOf& rows, const RowLayout& layo
 #pragma unroll
     for (int n = 0; n < Share::kFours; ++n)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int row = share.row(n, i);
-        pieces[n][i] = load_piece(rows.exists(row) ? rows.address(row) : nullptr);
-      }
+      for (int i = 0; i < 4; ++i) pieces[n][i] = load_piece(share.row(n, i));
   };
   if (layout.access >= Access::quads) {
-    load([&](const float* row) {
-      const bool there = row != nullptr && column < layout.columns;
-      return there ? *reinterpret_cast<const Piece<float>*>(row + column) : Piece<float>{};
+    load([&](int row) {
+      const bool there = rows.exists(row) && column < layout.columns;
+      const float4 four = ld_global_v4_or_zero(rows.address(row) + column, there);
+      return Piece<float>{four.x, four.y, four.z, four.w};
     });
   } else {
-    load([&](const float* row) { return gathered(row, column, layout); });
+    load([&](int row) {
+      return gathered(rows.exists(row) ? rows.address(row) : nullptr, column, layout);
+    });
   }
   wait();
 #pragma unroll
