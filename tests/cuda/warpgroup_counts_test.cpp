@@ -155,8 +155,7 @@ TEST_F(WarpgroupCounts, OfTheGradients) {
 }
 
 // Of floats a tile has 64 keys or queries by 32 of the others: three products for one, of dots of
-// 64 x 32 x 8, of sums of 64 x 64 x 8. What is split of a tile is split twice, for each of its two
-// products.
+// 64 x 32 x 8, of sums of 64 x 64 x 8.
 TEST_F(WarpgroupCounts, OfTheGradientsOfFloats) {
   const attend::Attend<float> attention{{.flash = true}};
   const attend::Call<float> call{.path = attend::Path::mem_efficient};

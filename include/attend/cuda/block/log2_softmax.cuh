@@ -77,8 +77,8 @@ class Log2Softmax {
     return doubtful;
   }
 
-  /// The same for all scores, with weights in units of `unit`. `allowed(r, c)` tells those
-  /// of excluded keys from others that are -inf.
+  /// The same for all scores, with weights in units of `unit`. `allowed(r, c)` tells those of
+  /// excluded keys from others that are -inf.
   template <class Allowed>
   __device__ void add_any(Scores& rS, float (&factors)[kRows], Allowed allowed, float unit) {
     raise(rS, factors);

@@ -25,8 +25,9 @@ __device__ inline Real rescaled(Real from, Real to) {
 template <class T>
 inline constexpr bool kMayOverflow = !std::is_same_v<T, F16>;
 
-/// What weights are multiplied by where sums could: the greatest power of two that leaves room for
-/// so many keys. Of the least weights and values that many bits are lost.
+/// What weights are multiplied by where sums could, 1 elsewhere: the greatest power of two that
+/// leaves room for so many keys. Of the products of the least weights and values that many bits are
+/// lost.
 template <class T>
 __device__ inline float weight_unit(std::int64_t keys) {
   if (!kMayOverflow<T> || keys <= 1) return 1;
@@ -48,8 +49,8 @@ class OnlineSoftmax {
   }
 
   /// Takes in a tile of logits, of which `allowed` has a bit each, and turns them into weights:
-  /// exponentials against the new maximum, in their units. `factors` is what sums
-  /// against the old one have to be multiplied by.
+  /// exponentials against the new maximum, in units of `unit`. `factors` is what sums against the
+  /// old one have to be multiplied by.
   __device__ void add(Scores& rS, unsigned allowed, Real (&factors)[Engine::kRows]) {
 #pragma unroll
     for (int r = 0; r < Engine::kRows; ++r) {
