@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "exact_gradient.hpp"
+#include "flush_subnormals.hpp"
 #include "math_forward.hpp"
 #include "parameter_gradients.hpp"
 #include "score_block.hpp"
@@ -48,15 +49,18 @@ void math_backward_head(const BackwardCall<T, V>& call, std::int64_t b, std::int
     const Matrix<Real> grad_out = load_head(tensors.grad_out, b, h);
     weights.setZero();
     grad_dots.setZero();
-    for_each_pair(call, b, h, 0, q, k, grad_out, v, [&](Index at, const PairGradient<Real>& pair) {
-      weights(at.i, at.j) = pair.weight;
-      grad_dots(at.i, at.j) = pair.dot;
-    });
-    for_each_uniform_pair(call, b, h, [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
-
-    dv.noalias() += weights.transpose() * grad_out;
-    dk.noalias() += grad_dots.transpose() * q;
-    const Matrix<Real> dq = grad_dots * k;
+    Matrix<Real> dq(problem.len_q, problem.head_dim);
+    {
+      const FlushSubnormals flush;
+      for_each_pair(call, b, h, 0, q, k, grad_out, v, [&](Index at, const PairGradient<Real>& pair) {
+        weights(at.i, at.j) = pair.weight;
+        grad_dots(at.i, at.j) = pair.dot;
+      });
+      for_each_uniform_pair(call, b, h, [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
+      dv.noalias() += weights.transpose() * grad_out;
+      dk.noalias() += grad_dots.transpose() * q;
+      dq.noalias() = grad_dots * k;
+    }
     store_head(dq, tensors.dq, b, h, [&](std::int64_t i) { return exact.dq_row({b, h, i, 0}); });
   }
   store_head(dk, tensors.dk, b, h_kv, [&](std::int64_t j) { return exact.dk_row(b, h_kv, j); });

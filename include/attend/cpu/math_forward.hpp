@@ -9,6 +9,7 @@
 #include "../core/variant.hpp"
 #include "element.hpp"
 #include "exact_row.hpp"
+#include "flush_subnormals.hpp"
 #include "workers.hpp"
 
 /// @file
@@ -95,9 +96,11 @@ void math_forward_head(const Problem& problem, const V& variant, const ForwardTe
   if (problem.len_k > 0) max = max.cwiseMax(scores.rowwise().maxCoeff());
   Matrix<Real> probabilities = exp_or_zero<Real>(scores.colwise() - max);
   const Column<Real> sum = probabilities.rowwise().sum().array() + (sink - max.array()).exp();
-  probabilities.array().colwise() /= sum.array();
-
-  if (variant.dropout.active()) apply_dropout(problem, variant.dropout, b, h, probabilities);
+  {
+    const FlushSubnormals flush;
+    probabilities.array().colwise() /= sum.array();
+    if (variant.dropout.active()) apply_dropout(problem, variant.dropout, b, h, probabilities);
+  }
   const Matrix<Real> out = probabilities * v;
 
   ValueMean<Real> mean;

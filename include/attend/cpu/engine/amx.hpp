@@ -13,7 +13,8 @@
 
 /// @file
 /// The AMX engine for bfloat16: tdpbf16ps multiplies tiles of 16 x 32 by 32 x 16 (Sapphire Rapids).
-/// Everything between the products is the AVX-512-BF16 engine's.
+/// Between the products it rounds as the AVX-512-BF16 engine does; few rows and the backward pass are
+/// the AVX-512 engine's (only Intel's processors have tiles; see `pairs_pay`).
 
 ATTEND_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c,amx-tile,amx-bf16")
 namespace attend::cpu::amx {
@@ -103,7 +104,7 @@ constexpr Tuning kTuning{16, 2, 2, 16, 256, 8};
 /// The AVX-512 engine with these products; other types than bfloat16 have none here.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> table() {
-  return with_products<Layer, T>(avx512_bf16::table<T>(), "amx", kTuning);
+  return with_products<Layer, T>(avx512::table<T>(), "amx", kTuning);
 }
 
 }  // namespace attend::cpu::amx

@@ -22,7 +22,7 @@ const GradientKernels<T>& gradient_kernels_of(Engine engine) {
 #endif
 #if defined(__x86_64__)
     static constexpr GradientKernels<T> kAvx512Bf16 = avx512_bf16::gradient_table();
-    if (engine == Engine::avx512_bf16 || engine == Engine::amx) return kAvx512Bf16;
+    if (engine == Engine::avx512_bf16) return kAvx512Bf16;
 #endif
   }
 #if defined(__aarch64__)

@@ -240,3 +240,12 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
   drop<L>(tile, lane, width);
   if constexpr (L::kStep == 2) pair_probabilities<L>(tile, lane, width);
 }
+
+/// The same of all columns.
+template <class L>
+void softmax(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel,
+             typename L::Real* rescale) {
+  const FlushSubnormals flush;
+  for (std::int64_t lane = 0; lane < panel.vectors * L::kLanes; lane += L::kLanes)
+    softmax_column<L>(tile, panel, lane, rescale);
+}

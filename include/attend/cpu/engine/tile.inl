@@ -15,8 +15,7 @@ void scores(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& p
 template <class L>
 void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel) {
   typename L::Real rescale[L::kMaxVectors * L::kLanes];
-  for (std::int64_t lane = 0; lane < panel.vectors * L::kLanes; lane += L::kLanes)
-    softmax_column<L>(tile, panel, lane, rescale);
+  softmax<L>(tile, panel, rescale);
   if constexpr (L::kStepsAtOnce > 1) pad_probabilities<L>(tile, panel.vectors * L::kLanes);
   const std::int64_t steps = padded_steps<L>(tile.keys);
   product<L>(tile.v, panel.depth_v, L::kStep == 1 ? tile.scores : tile.probabilities, steps,

@@ -108,8 +108,7 @@ void measure(const GradientTile<typename L::Real>& tile, int vectors, typename L
   panel.max = max;
   panel.sum = sum;
   Real rescale[L::kMaxVectors * L::kLanes];
-  for (std::int64_t lane = 0; lane < vectors * L::kLanes; lane += L::kLanes)
-    softmax_column<L>(logits, panel, lane, rescale);
+  softmax<L>(logits, panel, rescale);
 }
 
 /// Excludes by selection: bits that are not set make the score -inf. The maximum that comes with it
@@ -231,6 +230,7 @@ template <class L>
 void accumulate_gradients(const GradientTile<typename L::Real>& tile,
                           const GradientPanel<typename L::Real>& panel, const ColumnBlocks& columns,
                           const ColumnBlocks& columns_v) {
+  const FlushSubnormals flush;  // sums, too: of a distant key's gradients no greater ones are part
   const std::int64_t width = panel.vectors * L::kLanes;
   product<L>(tile.v, tile.keys, panel.grads, padded_steps<L>(panel.depth_v), tile.gradients,
              panel.vectors, {.ahead = tile.ahead});
