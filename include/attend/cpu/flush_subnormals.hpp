@@ -23,9 +23,7 @@ class FlushSubnormals {
   static constexpr unsigned kFlushToZero = 1u << 15;
 
   // Nothing that is read from memory, computed and stored changes places with this.
-  static void set(unsigned control) {
-    __asm__ volatile("ldmxcsr %0" : : "m"(control) : "memory");
-  }
+  static void set(unsigned control) { __asm__ volatile("ldmxcsr %0" : : "m"(control) : "memory"); }
 
   unsigned outer_;
 #else

@@ -117,8 +117,9 @@ inline Engine engine_named(std::string_view text) {
                     "\"; expected an engine that this processor has: " + known);
 }
 
-/// Whether vdpbf16ps multiplies faster than multiply-adds of widened elements: on AMD's cores twice as
-/// fast. Intel's take one in the time of four multiply-adds, which do twice as much (Emerald Rapids).
+/// Whether vdpbf16ps multiplies faster than multiply-adds of widened elements: on AMD's cores twice
+/// as fast. Intel's take one in the time of four multiply-adds, which do twice as much (Emerald
+/// Rapids).
 inline bool pairs_pay() {
 #if defined(__x86_64__)
   return !__builtin_cpu_is("intel");
