@@ -28,11 +28,11 @@ void check_small_weights(const attend::Attend<T>& attention, int len_q, Path pat
   for (int c = 0; c < kDim; ++c) v(0, 0, 0, c) = T(0);
   const attend::Call<T> call{.scale = 1, .path = path};
   const auto r = attention.forward(q, k, v, call);
-  for (int n = 0; n < r.out.size(); ++n) EXPECT_EQ(static_cast<float>(r.out.data()[n]), 0) << n;
+  for (int n = 0; n < r.out.size(); ++n) EXPECT_EQ(static_cast<Real>(r.out.data()[n]), 0) << n;
   const auto g = attention.backward(grad, r, q, k, v, call);
   for (int j = 1; j < kKeys; ++j) {
-    EXPECT_EQ(static_cast<float>(g.dk(0, 0, j, 0)), 0) << "key " << j;
-    EXPECT_EQ(static_cast<float>(g.dv(0, 0, j, 0)), 0) << "key " << j;
+    EXPECT_EQ(static_cast<Real>(g.dk(0, 0, j, 0)), 0) << "key " << j;
+    EXPECT_EQ(static_cast<Real>(g.dv(0, 0, j, 0)), 0) << "key " << j;
   }
 }
 
