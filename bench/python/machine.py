@@ -19,7 +19,7 @@ def describe():
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     wanted = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "asimd", "bf16")
     return {
-        "processor": fields.get("model name", "unknown"),
+        "processor": re.sub(r"\((R|TM)\)| Processor", "", fields.get("model name", "unknown")),
         "family": fields.get("cpu family", "?"),
         "model": fields.get("model", "?"),
         "cores": len(os.sched_getaffinity(0)),

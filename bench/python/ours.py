@@ -34,7 +34,7 @@ class Servant:
                 tensor = tensor.to(torch.uint8 if name == "mask" else torch.float32)
                 tensor.contiguous().numpy().tofile(f"{self.folder}/{name}")
         self.ask("row", row.computes, row.dtype, row.batch, row.heads, row.heads_kv, row.len_q, row.len_k,
-                 row.head_dim, int(row.causal), row.mask, int(row.bias), self.folder)
+                 row.head_dim, int(row.causal), row.mask, int(row.bias != "none"), self.folder)
 
     def close(self):
         self.process.stdin.close()

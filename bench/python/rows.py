@@ -23,7 +23,7 @@ class Row:
     head_dim: int
     causal: bool = False
     mask: str = "none"  # padding: (b j); full: (1 1 i j)
-    bias: bool = False
+    bias: str = "none"  # random; alibi: -slope |i - j|, whose distant keys weigh less than floats tell from 0
     computes: str = "forward"  # backward: gradients by q, k and v from a saved output; training: both passes
     recorded: str = ""
     ratio: float = 0  # goal: times the best peer's speed
@@ -51,7 +51,7 @@ def all_rows():
     rows = [  # right before the row that they are compared with
         square("f32 8x1024x64 padding", "f32", 1, 8, 1024, 64, mask="padding"),
         square("f32 8x1024x64 mask", "f32", 1, 8, 1024, 64, mask="full"),
-        square("f32 8x1024x64 bias", "f32", 1, 8, 1024, 64, bias=True),
+        square("f32 8x1024x64 bias", "f32", 1, 8, 1024, 64, bias="random"),
     ]
     for causal in (False, True):
         tag = " causal" if causal else ""
@@ -60,6 +60,7 @@ def all_rows():
             goal = {"ratio": 1.8} if causal else {"ratio": 1.08, "peak": share}
             rows.append(square(f"f32 {heads}x{len}x{dim}{tag}", "f32", 1, heads, len, dim, causal=causal, **goal))
     rows += [
+        square("f32 8x1024x64 ALiBi", "f32", 1, 8, 1024, 64, bias="alibi"),
         square("MiniLM sentences", "f32", 8, 12, 46, 32, mask="padding", recorded="sentences.layer0", ratio=1.25),
         square("MiniLM passage", "f32", 1, 12, 512, 32, mask="padding", recorded="passage.layer3", ratio=1.25),
         square("f32 16x12x128x32", "f32", 16, 12, 128, 32, ratio=1.25),
@@ -115,8 +116,12 @@ class Inputs:
                 self.mask[: max(1, row.batch - 1), row.len_k * 3 // 4:] = False
             if row.mask == "full":
                 self.mask = torch.rand(1, 1, row.len_q, row.len_k) > 1 / 16
-        if row.bias:
+        if row.bias == "random":
             self.bias = torch.randn(1, row.heads, row.len_q, row.len_k)
+        if row.bias == "alibi":
+            slopes = 2.0 ** (-8 * torch.arange(1, row.heads + 1) / row.heads)
+            distance = (torch.arange(row.len_q)[:, None] - torch.arange(row.len_k)).abs()
+            self.bias = -slopes[None, :, None, None] * distance
         self.q, self.k, self.v = (x.to(DTYPES[row.dtype]).contiguous() for x in (self.q, self.k, self.v))
         if row.gradients:
             self.grad_out = torch.randn(self.q.shape).to(self.q.dtype)

@@ -105,4 +105,8 @@ using RealOf = typename ElementTraits<T>::Real;
 template <class Real>
 inline constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
 
+/// log2(e): exp(x) = 2^(x log2(e)).
+template <class Real>
+inline constexpr Real kLog2E = static_cast<Real>(1.4426950408889634);
+
 }  // namespace attend

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "config.hpp"
+#include "dtype.hpp"
 
 /// @file
 /// Elementary functions for a user's score function. The C library's are called for one number at a
@@ -38,7 +39,7 @@ struct ReducedExp {
   /// Of x.
   explicit ReducedExp(float x) {
     constexpr float kRounds = 12582912;  // 1.5 2^23: a sum with it has no room for fractions
-    const float shifted = x * 1.44269504f + kRounds;
+    const float shifted = x * kLog2E<float> + kRounds;
     const float whole = shifted - kRounds;
     // ln 2 in two parts, the first of few bits (Cody and Waite, 1980).
     const float r = x - whole * 0.693359375f - whole * -2.12194440e-4f;

@@ -41,4 +41,21 @@ struct SoftmaxState {
   }
 };
 
+/// A row after its last key, when the sink has joined.
+template <class Real>
+struct RowEnd {
+  SoftmaxState<Real> state;  ///< with the sink
+  Real factor = 0;           ///< what sums of weighted values are multiplied by
+
+  /// Of a row's keys, and of its sink: no sink if that is -inf. A key that is infinitely great
+  /// makes it NaN, as infinity - infinity does, a sink 0. Without keys an output is 0, whatever the
+  /// sink.
+  ATTEND_HD RowEnd(const SoftmaxState<Real>& keys, Real sink)
+      : state(sink == -kInfinity<Real> ? keys : keys.merged({sink, 1})) {
+    if (keys.sum == 0) return;
+    factor = keys.rescale(state.max) / state.sum;
+    if (keys.max == state.max) factor += keys.max - keys.max;
+  }
+};
+
 }  // namespace attend

@@ -325,7 +325,7 @@ class FusedBlock {
     if (!variant_.sink && !call_.tensors.lse) {  // worth a loop of its own where rows are short
       const auto keep = static_cast<Real>(variant_.dropout.keep_scale);
       for (int r = 0; r < plan_.panel_rows; ++r)
-        s_.factor[r] = keep / (panel.sum[r] == 0 ? Real{1} : panel.sum[r]);
+        s_.factor[r] = 1 / (panel.sum[r] == 0 ? Real{1} : panel.sum[r]) * keep;
       return;
     }
     std::fill_n(s_.factor, plan_.panel_rows, Real{0});

@@ -16,10 +16,6 @@
 
 namespace attend::cpu {
 
-/// log2(e).
-template <class Real>
-constexpr Real kLog2E = static_cast<Real>(1.442695040888963407359924681001892137L);
-
 /// The place of one item of work.
 struct FusedItem {
   std::int64_t b;      ///< batch element

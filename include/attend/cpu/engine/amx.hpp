@@ -13,8 +13,8 @@
 
 /// @file
 /// The AMX engine for bfloat16: tdpbf16ps multiplies tiles of 16 x 32 by 32 x 16 (Sapphire Rapids).
-/// Between the products it rounds as the AVX-512-BF16 engine does; few rows and the backward pass are
-/// the AVX-512 engine's (only Intel's processors have tiles; see `pairs_pay`).
+/// Between the products it rounds as the AVX-512-BF16 engine does; few rows and the backward pass
+/// are the AVX-512 engine's (only Intel's processors have tiles; see `pairs_pay`).
 
 ATTEND_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c,amx-tile,amx-bf16")
 namespace attend::cpu::amx {

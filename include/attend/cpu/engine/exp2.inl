@@ -26,7 +26,7 @@ ATTEND_INLINE typename L::Vector tanh(typename L::Vector x) {
   using Vector = typename L::Vector;
   using Real = typename L::Real;
   const Vector size = L::min(L::set1(Real(sizeof(Real) == 4 ? 10 : 20)), L::absolute(x));
-  const Vector exponent = L::multiply(size, L::set1(Real(2.885390081777926814719849)));
+  const Vector exponent = L::multiply(size, L::set1(2 * kLog2E<Real>));
   const Vector r = L::fraction(exponent);
   const Vector rest = L::times_exp2_floor(L::multiply(exp2_slope<L>(r), r), exponent);
   const Vector power = L::times_exp2_floor(L::set1(1), exponent);

@@ -101,7 +101,7 @@ void measure(const GradientTile<typename L::Real>& tile, int vectors, typename L
   logits.keys = tile.keys;
   logits.scores = tile.scores;
   logits.probabilities = tile.gradient_pairs;
-  logits.exponent_scale = static_cast<Real>(1.442695040888963407359924681001892137);
+  logits.exponent_scale = kLog2E<Real>;
   logits.allowed = tile.allowed;
   Panel<Real> panel{};
   panel.vectors = vectors;
@@ -153,13 +153,12 @@ ATTEND_INLINE void differentiate_at(const GradientTile<typename L::Real>& tile,
   using Real = typename L::Real;
   using Vector = typename L::Vector;
   const Vector lowest = L::set1(-std::numeric_limits<Real>::infinity());
-  const Vector log2e = L::set1(static_cast<Real>(1.442695040888963407359924681001892137));
   const Vector score = L::load(tile.scores + at);
   // The maximum is subtracted before anything that could overflow, and of a logit that is rounded
   // as the forward pass' greatest one was: where one key has all the weight, they are the same
   // number.
   const Vector logit = L::rounded(L::multiply(score, column.late_scale));
-  const Vector power = L::multiply(L::add(logit, column.minus_shift), log2e);
+  const Vector power = L::multiply(L::add(logit, column.minus_shift), L::set1(kLog2E<Real>));
   const Vector probability = L::multiply(exp2<L>(power), column.factor);
   Vector of_probability = L::load(tile.gradients + at);
   weight = probability;

@@ -12,9 +12,6 @@
 
 namespace attend::cuda {
 
-/// log2 of e.
-inline constexpr float kLog2E = 1.44269504f;
-
 /// A factor as it is, or the greatest that is finite: infinity times 0 would be NaN.
 __device__ inline float finite(float factor) {
   constexpr float kMost = 3.402823466e38f;
@@ -35,7 +32,8 @@ class Log2Softmax {
   static constexpr int kColumns = Engine::kColumns;
 
   /// Of scores in units of `scale`.
-  __device__ explicit Log2Softmax(float scale) : scale_(scale), to_exponent_(scale * kLog2E) {}
+  __device__ explicit Log2Softmax(float scale)
+      : scale_(scale), to_exponent_(scale * kLog2E<float>) {}
 
   /// No key yet.
   __device__ void clear() {

@@ -29,7 +29,7 @@ class QueryRowStates {
   __device__ explicit QueryRowStates(const GradientQuery<V>* sQueries) {
     for (int r = 0; r < Engine::kRows; ++r) {
       const RowGradient<float> row = sQueries[Engine::row(r)].state;
-      shift_[r] = row.shift * kLog2E * row.factor;
+      shift_[r] = row.shift * kLog2E<float> * row.factor;
       delta_[r] = row.delta;
     }
   }
@@ -96,7 +96,7 @@ struct QueryColumnStates {
     if (n >= kCount) return;
     const RowGradient<float> row = states[n];
     const bool taken = !is_distrusted(row);
-    shift[n] = taken ? row.shift * kLog2E * row.factor : kInfinity<float>;
+    shift[n] = taken ? row.shift * kLog2E<float> * row.factor : kInfinity<float>;
     delta[n] = taken ? row.delta : 0;
   }
 
@@ -122,7 +122,7 @@ __device__ inline void settle(float (&x)[Rows][Columns]) {
 /// Turns dot products into weights.
 template <class Engine, class States>
 __device__ void weigh(typename Engine::Scores& rS, const States& states, float scale) {
-  const float to_exponent = finite(scale * kLog2E);
+  const float to_exponent = finite(scale * kLog2E<float>);
 #pragma unroll
   for (int c = 0; c < Engine::kColumns; c += 2)
 #pragma unroll

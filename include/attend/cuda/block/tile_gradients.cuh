@@ -136,7 +136,7 @@ class TileGradients {
   // The difference is taken first: logits may be so great that no product with log2(e) is exact.
   // Nor may it be taken of a logit that was not rounded as the greatest one was.
   static __device__ void finish(float& s, float& g, float logit, const RowGradient<float>& row) {
-    s = ex2_approx_ftz((logit - row.shift) * kLog2E) * row.factor;
+    s = ex2_approx_ftz((logit - row.shift) * kLog2E<float>) * row.factor;
     g = s * g + 0.0f;  // -0 becomes +0
   }
 
