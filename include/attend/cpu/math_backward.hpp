@@ -3,8 +3,8 @@
 #include <Eigen/Core>
 #include <cstdint>
 
+#include "engine/flush_subnormals.hpp"
 #include "exact_gradient.hpp"
-#include "flush_subnormals.hpp"
 #include "math_forward.hpp"
 #include "parameter_gradients.hpp"
 #include "score_block.hpp"
@@ -52,11 +52,13 @@ void math_backward_head(const BackwardCall<T, V>& call, std::int64_t b, std::int
     Matrix<Real> dq(problem.len_q, problem.head_dim);
     {
       const FlushSubnormals flush;
-      for_each_pair(call, b, h, 0, q, k, grad_out, v, [&](Index at, const PairGradient<Real>& pair) {
-        weights(at.i, at.j) = pair.weight;
-        grad_dots(at.i, at.j) = pair.dot;
-      });
-      for_each_uniform_pair(call, b, h, [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
+      for_each_pair(call, b, h, 0, q, k, grad_out, v,
+                    [&](Index at, const PairGradient<Real>& pair) {
+                      weights(at.i, at.j) = pair.weight;
+                      grad_dots(at.i, at.j) = pair.dot;
+                    });
+      for_each_uniform_pair(call, b, h,
+                            [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
       dv.noalias() += weights.transpose() * grad_out;
       dk.noalias() += grad_dots.transpose() * q;
       dq.noalias() = grad_dots * k;

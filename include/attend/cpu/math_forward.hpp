@@ -8,8 +8,8 @@
 #include "../core/forward_tensors.hpp"
 #include "../core/variant.hpp"
 #include "element.hpp"
+#include "engine/flush_subnormals.hpp"
 #include "exact_row.hpp"
-#include "flush_subnormals.hpp"
 #include "workers.hpp"
 
 /// @file

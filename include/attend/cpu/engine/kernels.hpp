@@ -4,7 +4,7 @@
 
 #include "../../core/dropout.hpp"
 #include "../../core/dtype.hpp"
-#include "../flush_subnormals.hpp"
+#include "flush_subnormals.hpp"
 #include "requests.hpp"
 
 /// @file

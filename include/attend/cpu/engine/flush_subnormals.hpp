@@ -1,5 +1,9 @@
 #pragma once
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 /// @file
 /// Weights that are next to nothing, at the price of any other number.
 
@@ -12,18 +16,17 @@ namespace attend::cpu {
 /// full speed, or nearly so; there it does nothing.
 class FlushSubnormals {
  public:
-#if defined(__x86_64__) && defined(__GNUC__)
-  FlushSubnormals() {
-    __asm__ volatile("stmxcsr %0" : "=m"(outer_) : : "memory");
-    set(outer_ | kFlushToZero);
-  }
+#if defined(__x86_64__)
+  FlushSubnormals() : outer_(_mm_getcsr()) { set(outer_ | _MM_FLUSH_ZERO_ON); }
   ~FlushSubnormals() { set(outer_); }
 
  private:
-  static constexpr unsigned kFlushToZero = 1u << 15;
-
-  // Nothing that is read from memory, computed and stored changes places with this.
-  static void set(unsigned control) { __asm__ volatile("ldmxcsr %0" : : "m"(control) : "memory"); }
+  /// What is read from memory, computed and stored does not change places with it.
+  static void set(unsigned control) {
+    __asm__("" : : : "memory");
+    _mm_setcsr(control);
+    __asm__("" : : : "memory");
+  }
 
   unsigned outer_;
 #else
