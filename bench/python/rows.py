@@ -23,7 +23,7 @@ class Row:
     head_dim: int
     causal: bool = False
     mask: str = "none"  # padding: (b j); full: (1 1 i j)
-    bias: str = "none"  # random; alibi: -slope |i - j|, whose distant keys weigh less than floats tell from 0
+    bias: str = "none"  # random; alibi: -slope |i - j|, whose distant keys weigh less than the least normal float
     computes: str = "forward"  # backward: gradients by q, k and v from a saved output; training: both passes
     recorded: str = ""
     ratio: float = 0  # goal: times the best peer's speed

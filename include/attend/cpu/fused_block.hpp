@@ -322,7 +322,8 @@ class FusedBlock {
 
   /// What each row's sum of values is multiplied by; writes the log-sum-exp where it is wanted.
   void set_factors(int p, const Panel<Real>& panel) {
-    if (!variant_.sink && !call_.tensors.lse) {  // worth a loop of its own where rows are short
+    // Worth a loop of its own where rows are short; rounded as `row_end` does.
+    if (!variant_.sink && !call_.tensors.lse) {
       const auto keep = static_cast<Real>(variant_.dropout.keep_scale);
       for (int r = 0; r < plan_.panel_rows; ++r)
         s_.factor[r] = 1 / (panel.sum[r] == 0 ? Real{1} : panel.sum[r]) * keep;

@@ -150,7 +150,7 @@ class FusedRows {
     // Maxima are in units of raw products; exponents are not.
     const Real scale = call_.late_scale();
     const auto weight = [&](Real max, Real top) {
-      return max == top ? Real{1} : std::exp((max - top) * scale);
+      return max == top ? Real{1} : normal_or_zero(std::exp((max - top) * scale));
     };
     Real top = -std::numeric_limits<Real>::infinity();
     for (std::int64_t split = 0; split < call_.plan.splits; ++split)

@@ -49,16 +49,15 @@ void math_backward_head(const BackwardCall<T, V>& call, std::int64_t b, std::int
     const Matrix<Real> grad_out = load_head(tensors.grad_out, b, h);
     weights.setZero();
     grad_dots.setZero();
+    for_each_pair(call, b, h, 0, q, k, grad_out, v, [&](Index at, const PairGradient<Real>& pair) {
+      weights(at.i, at.j) = normal_or_zero(pair.weight);
+      grad_dots(at.i, at.j) = normal_or_zero(pair.dot);
+    });
+    for_each_uniform_pair(call, b, h, [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
+
     Matrix<Real> dq(problem.len_q, problem.head_dim);
     {
       const FlushSubnormals flush;
-      for_each_pair(call, b, h, 0, q, k, grad_out, v,
-                    [&](Index at, const PairGradient<Real>& pair) {
-                      weights(at.i, at.j) = pair.weight;
-                      grad_dots(at.i, at.j) = pair.dot;
-                    });
-      for_each_uniform_pair(call, b, h,
-                            [&](Index at, Real weight) { weights(at.i, at.j) = weight; });
       dv.noalias() += weights.transpose() * grad_out;
       dk.noalias() += grad_dots.transpose() * q;
       dq.noalias() = grad_dots * k;

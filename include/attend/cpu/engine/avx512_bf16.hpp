@@ -8,7 +8,7 @@
 
 /// @file
 /// The AVX-512-BF16 engine for bfloat16: vdpbf16ps multiplies pairs and adds in single precision,
-/// twice the rate of the float engines on Zen 4 and 5, half of it on Intel's cores. Probabilities
+/// twice the rate of the float engines on Zen 4 and 5, half of it on Emerald Rapids. Probabilities
 /// are rounded to bfloat16 for the product with V; their sum is not.
 
 ATTEND_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")

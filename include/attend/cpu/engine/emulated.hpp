@@ -306,7 +306,7 @@ constexpr Kernels<T> pair_table() {
   return kernels<PairLayer, T>("emulated_bf16", {16, 4, 4, 4, 64, 5});
 }
 
-/// The logic of the AMX engine.
+/// The logic of the AMX engine's products.
 template <std::same_as<Eigen::bfloat16> T>
 constexpr Kernels<T> tile_table() {
   return with_products<TileLayer, T>(pair_table<T>(), "emulated_amx", {16, 2, 2, 4, 64, 5});

@@ -24,8 +24,8 @@
 
 namespace attend::cpu {
 
-/// Tile engines, from the plainest to the most demanding. Each is faster than those before it, but
-/// for `pairs_pay`.
+/// Tile engines, from the plainest to the most demanding. Each is taken to be faster than those
+/// before it, but for `pairs_pay`.
 enum class Engine {
   emulated_bf16,  ///< the logic of avx512_bf16 in plain C++: with ATTEND_EMULATED_ENGINES defined
   emulated_amx,   ///< the logic of amx in plain C++: with ATTEND_EMULATED_ENGINES defined

@@ -4,27 +4,33 @@
 #include <xmmintrin.h>
 #endif
 
+#include <cmath>
+#include <limits>
+
 /// @file
 /// Weights that are next to nothing, at the price of any other number.
 
 namespace attend::cpu {
 
 /// While it lives, results of this thread's arithmetic that are below the least normal number are
-/// zeros. Softmax makes such numbers of logits some 87 below the greatest (ALiBi's distant keys),
+/// zeros. Softmax makes such floats of logits some 87 below the greatest (ALiBi's distant keys),
 /// and Intel's cores take more than a hundred cycles longer for a vector that has one, in each
-/// product again. Operands are taken as they are. Other architectures than x86 compute with them at
-/// full speed, or nearly so; there it does nothing.
+/// product again. Operands are taken as they are. The functions of a user do not run in its scope.
+/// Other architectures than x86 compute with them at full speed, or nearly so; there it does
+/// nothing.
 class FlushSubnormals {
  public:
+  FlushSubnormals(const FlushSubnormals&) = delete;
+  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
 #if defined(__x86_64__)
-  FlushSubnormals() : outer_(_mm_getcsr()) { set(outer_ | _MM_FLUSH_ZERO_ON); }
+  FlushSubnormals() : outer_(_MM_GET_FLUSH_ZERO_MODE()) { set(_MM_FLUSH_ZERO_ON); }
   ~FlushSubnormals() { set(outer_); }
 
  private:
   /// What is read from memory, computed and stored does not change places with it.
-  static void set(unsigned control) {
+  static void set(unsigned mode) {
     __asm__("" : : : "memory");
-    _mm_setcsr(control);
+    _MM_SET_FLUSH_ZERO_MODE(mode);
     __asm__("" : : : "memory");
   }
 
@@ -32,11 +38,13 @@ class FlushSubnormals {
 #else
   FlushSubnormals() {}
   ~FlushSubnormals() {}
-
- public:
 #endif
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
 };
+
+/// x, and 0 for numbers below the least normal one.
+template <class Real>
+Real normal_or_zero(Real x) {
+  return std::abs(x) < std::numeric_limits<Real>::min() ? Real{0} : x;
+}
 
 }  // namespace attend::cpu

@@ -10,8 +10,8 @@
 
 namespace attend::cpu {
 
-/// An engine's operations of the backward pass on elements of type T; those of the widest engine
-/// below it where it has none of its own.
+/// An engine's operations of the backward pass on elements of type T; avx512's for amx,
+/// the portable ones where it has none of its own.
 template <class T>
 const GradientKernels<T>& gradient_kernels_of(Engine engine) {
   static constexpr GradientKernels<T> kPortable = portable::gradient_table<T>();
