@@ -171,9 +171,10 @@ struct PairLayer {
     return lanes<float>(
         [&](int n) { return std::isinf(x.lane[n]) ? 0.f : x.lane[n] - std::floor(x.lane[n]); });
   }
-  /// vscalefps: p * 2^floor(x).
+  /// vscalefps: p * 2^floor(x), under `FlushSubnormals` on any machine.
   static Vector times_exp2_floor(const Vector& p, const Vector& x) {
-    return lanes<float>([&](int n) { return p.lane[n] * std::exp2(std::floor(x.lane[n])); });
+    return lanes<float>(
+        [&](int n) { return normal_or_zero(p.lane[n] * std::exp2(std::floor(x.lane[n]))); });
   }
 
   static void transpose(Vector (&block)[kLanes]) {
