@@ -117,9 +117,10 @@ struct Layer {
   static ATTEND_INLINE Vector fraction(Vector x) {
     return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   }
-  /// p * 2^floor(x).
+  /// p * 2^floor(x), and 0 where that power is below the least normal number.
   static ATTEND_INLINE Vector times_exp2_floor(Vector p, Vector x) {
-    return _mm512_scalef_ps(p, x);
+    const Mask normal = _mm512_cmp_ps_mask(x, set1(-126), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(normal, p, x);
   }
 
   /// In place: lane c of vector r and lane r of vector c change places.

@@ -83,9 +83,10 @@ struct DoubleLayer : EightWords {
   static ATTEND_INLINE Vector fraction(Vector x) {
     return _mm512_reduce_pd(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   }
-  /// p * 2^floor(x).
+  /// p * 2^floor(x), and 0 where that power is below the least normal number.
   static ATTEND_INLINE Vector times_exp2_floor(Vector p, Vector x) {
-    return _mm512_scalef_pd(p, x);
+    const Mask normal = _mm512_cmp_pd_mask(x, set1(-1022), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_pd(normal, p, x);
   }
 
   /// In place: lane c of vector r and lane r of vector c change places.

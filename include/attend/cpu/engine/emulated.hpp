@@ -171,7 +171,7 @@ struct PairLayer {
     return lanes<float>(
         [&](int n) { return std::isinf(x.lane[n]) ? 0.f : x.lane[n] - std::floor(x.lane[n]); });
   }
-  /// vscalefps: p * 2^floor(x), under `FlushSubnormals` on any machine.
+  /// vscalefps: p * 2^floor(x), and 0 where that is below the least normal number.
   static Vector times_exp2_floor(const Vector& p, const Vector& x) {
     return lanes<float>(
         [&](int n) { return normal_or_zero(p.lane[n] * std::exp2(std::floor(x.lane[n]))); });

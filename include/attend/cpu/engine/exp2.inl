@@ -11,7 +11,8 @@ ATTEND_INLINE typename L::Vector exp2_slope(typename L::Vector r) {
   return p;
 }
 
-/// 2^x for x <= 0 (and moderate x > 0), 0 for -inf, NaN for NaN.
+/// 2^x for x <= 0 (and moderate x > 0), NaN for NaN. Below the least normal number it is 0: see
+/// `FlushSubnormals` for what such numbers cost.
 template <class L>
 ATTEND_INLINE typename L::Vector exp2(typename L::Vector x) {
   x = L::clamp_exponent(x);

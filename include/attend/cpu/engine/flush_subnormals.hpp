@@ -8,16 +8,17 @@
 #include <limits>
 
 /// @file
-/// Weights that are next to nothing, at the price of any other number.
+/// Numbers that are next to nothing, at the price of any other. A weight below the least normal
+/// number is 0 everywhere: Intel's cores take more than a hundred cycles longer for a vector with
+/// such a number, and again in each product that it is part of. Softmax makes such floats of logits
+/// some 87 below the greatest one (ALiBi's distant keys).
 
 namespace attend::cpu {
 
 /// While it lives, results of this thread's arithmetic that are below the least normal number are
-/// zeros. Softmax makes such floats of logits some 87 below the greatest (ALiBi's distant keys),
-/// and Intel's cores take more than a hundred cycles longer for a vector that has one, in each
-/// product again. Operands are taken as they are. The functions of a user do not run in its scope.
-/// Other architectures than x86 compute with them at full speed, or nearly so; there it does
-/// nothing.
+/// zeros: for gradients, where products and sums of normal numbers are as small. Operands are taken
+/// as they are. A user's functions do not run in its scope. Other architectures than x86 compute
+/// with such numbers at full speed, or nearly so; there it does nothing.
 class FlushSubnormals {
  public:
   FlushSubnormals(const FlushSubnormals&) = delete;

@@ -181,14 +181,6 @@ void softmax_row(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel
   L::store(row_sum, sum);
 }
 
-/// The same of all rows of a panel.
-template <class L, class T>
-void softmax_rows(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel,
-                  const KeyGroup& group) {
-  const FlushSubnormals flush;
-  for (int row = 0; row < panel.rows; ++row) softmax_row<L>(tile, panel, row, group);
-}
-
 /// Columns of kVectors vectors of a value as factors; where the engine multiplies pairs, of a key's
 /// and its neighbour's value together, in the order that `in_order` takes back.
 template <class L, int kVectors, class T>
@@ -299,7 +291,7 @@ void attend_rows(const RowTile<T>& tile, const RowPanel<typename L::Real>& panel
   KeyGroup group{0, std::min(step, keys)};
   group_scores<L>(tile, panel, group);
   while (group.first < keys) {
-    softmax_rows<L>(tile, panel, group);
+    for (int row = 0; row < panel.rows; ++row) softmax_row<L>(tile, panel, row, group);
     const KeyGroup next{group.end, std::min(group.end + step, keys)};
     if (next.first < keys) group_scores<L>(tile, panel, next);
     group_values<L>(tile, panel, group);

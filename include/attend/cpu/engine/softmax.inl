@@ -245,7 +245,6 @@ void softmax_column(const Tile<typename L::Real>& tile, const Panel<typename L::
 template <class L>
 void softmax(const Tile<typename L::Real>& tile, const Panel<typename L::Real>& panel,
              typename L::Real* rescale) {
-  const FlushSubnormals flush;
   for (std::int64_t lane = 0; lane < panel.vectors * L::kLanes; lane += L::kLanes)
     softmax_column<L>(tile, panel, lane, rescale);
 }

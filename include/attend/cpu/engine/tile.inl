@@ -22,17 +22,6 @@ void accumulate(const Tile<typename L::Real>& tile, const Panel<typename L::Real
              panel.out, panel.vectors, {tile.first ? Old::dropped : Old::rescaled, rescale});
 }
 
-/// What sums against maximum `max` weigh against `base`; 0 if that is below the least normal
-/// number.
-template <class L>
-ATTEND_INLINE typename L::Vector weight_of_sums(typename L::Vector max, typename L::Vector base,
-                                                typename L::Vector scale) {
-  using Vector = typename L::Vector;
-  const Vector weight = exp2<L>(L::multiply(L::subtract(max, base), scale));
-  const Vector least = L::set1(std::numeric_limits<typename L::Real>::min());
-  return L::select(L::less(weight, least), L::zero(), weight);
-}
-
 /// The softmax of the keys of both (Milakov, Gimelshein, "Online normalizer calculation for
 /// softmax", 2018, section 3.1).
 template <class L>
@@ -46,8 +35,8 @@ void merge(const Panel<typename L::Real>& from, typename L::Real exponent_scale,
     const Vector max = L::load(into.max + lane), other_max = L::load(from.max + lane);
     const Vector top = L::max(max, other_max);
     const Vector base = L::select(L::equal(top, lowest<L>()), L::zero(), top);
-    const Vector weight = weight_of_sums<L>(max, base, scale);
-    const Vector other = weight_of_sums<L>(other_max, base, scale);
+    const Vector weight = exp2<L>(L::multiply(L::subtract(max, base), scale));
+    const Vector other = exp2<L>(L::multiply(L::subtract(other_max, base), scale));
     const auto weighted_sum = [&](typename L::Real* to, const typename L::Real* from_lane) {
       L::store(to,
                L::add(L::multiply(L::load(to), weight), L::multiply(L::load(from_lane), other)));

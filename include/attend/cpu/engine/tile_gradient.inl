@@ -229,7 +229,7 @@ template <class L>
 void accumulate_gradients(const GradientTile<typename L::Real>& tile,
                           const GradientPanel<typename L::Real>& panel, const ColumnBlocks& columns,
                           const ColumnBlocks& columns_v) {
-  const FlushSubnormals flush;  // sums, too: of a distant key's gradients no greater ones are part
+  const FlushSubnormals flush;  // the sums, too: all that is added up for a distant key is small
   const std::int64_t width = panel.vectors * L::kLanes;
   product<L>(tile.v, tile.keys, panel.grads, padded_steps<L>(panel.depth_v), tile.gradients,
              panel.vectors, {.ahead = tile.ahead});
