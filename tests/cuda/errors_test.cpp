@@ -178,7 +178,7 @@ TEST_F(DeviceErrors, FunctorsOfAnotherCapability) {
     const attend::cuda::Tensor<Half, 4> there(halves);
     const attend::cuda::Tensor<std::int32_t, 2> ids(
         attend::Tensor<std::int32_t, 2>(1, 20).setZero());
-    const auto mods = functors::softcap_in_documents(2, addresses(as_view(ids)));
+    const auto mods = functors::softcap_in_documents(2, as_view(ids));
     const auto result = half_attention.forward(there, there, there, {}, mods);
     EXPECT_EQ(result.path, functors_are_older ? Path::mem_efficient : Path::flash);
     const auto expect_near = [](const attend::Tensor<Half, 4>& actual,

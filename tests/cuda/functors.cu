@@ -1,6 +1,7 @@
 // What a user's own .cu file looks like.
-#include <attend/core/ready_functors.hpp>
+#include <attend/attend.hpp>
 #include <attend/cuda.cuh>
+#include <attend/cuda.hpp>
 
 #include "functors.hpp"
 
@@ -70,7 +71,7 @@ struct ExcludesKeys {
   __host__ __device__ attend::DocumentMask<std::int32_t> documents() const {
     return {of.ids_q, of.ids_k, of.ascending};
   }
-  __host__ __device__ attend::PrefixLm prefix() const { return {{of.lengths, 1}}; }
+  __host__ __device__ attend::PrefixLm prefix() const { return {of.lengths}; }
 };
 
 }  // namespace
@@ -81,11 +82,11 @@ attend::cuda::Functors<float> chosen(const Score& score, const Mask& mask) {
 }
 
 attend::cuda::Functors<attend::F16> softcap_in_documents(
-    float cap, const attend::View<const std::int32_t, 2>& ids) {
+    float cap, const attend::cuda::View<const std::int32_t, 2>& ids) {
   const auto score =
       attend::score_mod([=] __device__(auto s, attend::Index) { return cap * tanh(s / cap); });
   return attend::cuda::functors<attend::F16>(
-      score, attend::mask_mod(attend::DocumentMask<std::int32_t>{ids, ids, true}));
+      score, attend::document_mask(ids, attend::DocumentOrder::ascending));
 }
 
 attend::cuda::Functors<double> below(std::int64_t first_hidden) {

@@ -3,6 +3,7 @@
 
 #include <attend/core/view.hpp>
 #include <attend/cuda/launch/functors.hpp>
+#include <attend/cuda/view.hpp>
 #include <cstdint>
 
 namespace functors {
@@ -22,7 +23,7 @@ struct Mask {
   Kind kind = Kind::none;
   attend::View<const std::int32_t, 2> ids_q = {}, ids_k = {};  ///< of documents
   bool ascending = false;
-  const std::int64_t* lengths = nullptr;  ///< (b), of prefix
+  attend::Integers lengths = {};  ///< (b), of prefix
 };
 
 /// Function objects, for float.
@@ -30,7 +31,7 @@ attend::cuda::Functors<float> chosen(const Score& score, const Mask& mask);
 
 /// A lambda that caps scores softly, and documents of ascending ids, for half.
 attend::cuda::Functors<attend::F16> softcap_in_documents(
-    float cap, const attend::View<const std::int32_t, 2>& ids);
+    float cap, const attend::cuda::View<const std::int32_t, 2>& ids);
 
 /// A lambda for host and device, for double: query i sees the keys before i + first_hidden.
 attend::cuda::Functors<double> below(std::int64_t first_hidden);

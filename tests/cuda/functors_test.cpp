@@ -19,6 +19,7 @@
 
 namespace {
 
+using attend::DocumentOrder;
 using attend::Path;
 using functors::Mask;
 using functors::Score;
@@ -61,6 +62,18 @@ struct Inputs {
     return (tensor * 2.f - 1.f).template cast<T>();
   }
 };
+
+// Those with names know where their tensors lie.
+using attend::Device;
+using Ids = attend::Tensor<std::int32_t, 2>;
+template <class Mod, Device device>
+constexpr bool kRunsOnlyOn = attend::kRunsOn<Mod, device> && !attend::kRunsOn < Mod,
+               device == Device::host ? Device::cuda : Device::host > ;
+static_assert(kRunsOnlyOn<decltype(attend::document_mask(Ids{})), Device::host>);
+static_assert(kRunsOnlyOn<decltype(attend::document_mask(OnDevice<int, 2>{})), Device::cuda>);
+static_assert(kRunsOnlyOn<decltype(attend::prefix_lm(OnDevice<int, 1>{})), Device::cuda>);
+static_assert(
+    kRunsOnlyOn<decltype(attend::relative_position_bias(OnDevice<float, 2>{})), Device::cuda>);
 
 struct ChosenFunctors : ::testing::Test {
   const Inputs<float> in{2, 4, 2, 40, 70, 16, 24};
@@ -153,7 +166,8 @@ TEST_F(ChosenFunctors, RelativePositionsInACapturedTableWhichIsTrained) {
       for (int j = 0; j < 70; ++j)
         bias(0, h, i, j) = table(h, std::max(-12, std::min(12, j - i)) + 12);
   const OnDevice<float, 2> on_device(table);
-  expect_same({.kind = Score::Kind::relative, .table = there(on_device)}, {}, {.bias = bias},
+  const auto named = attend::relative_position_bias(on_device).function;
+  expect_same({.kind = Score::Kind::relative, .table = named.table}, {}, {.bias = bias},
               [](const attend::Tensor<float, 4>& dbias) {
                 attend::Tensor<float, 1> sums(4 * 25);
                 sums.setZero();
@@ -177,17 +191,19 @@ TEST_F(ChosenFunctors, ATableOfAllPairs) {
 
 TEST_F(ChosenFunctors, Documents) {
   attend::Tensor<std::int32_t, 2> ids_q(2, 40), ids_k(1, 70);
-  for (const bool ascending : {true, false}) {
+  for (const DocumentOrder order : {DocumentOrder::ascending, DocumentOrder::any}) {
+    const bool ascending = order == DocumentOrder::ascending;
     for (int j = 0; j < 70; ++j) ids_k(0, j) = ascending ? j / 33 : j * 7 % 3;
     for (int b = 0; b < 2; ++b)
       for (int i = 0; i < 40; ++i) ids_q(b, i) = ascending ? (i + 9 * b) / 20 : i * 5 % 4;
     const auto mask = as_tensor([&](int b, int i, int j) { return ids_q(b, i) == ids_k(0, j); });
     const OnDevice<std::int32_t, 2> there_q(ids_q), there_k(ids_k);
+    const auto named = attend::document_mask(there_q, there_k, order).function;
     expect_same({},
                 {.kind = Mask::Kind::documents,
-                 .ids_q = there(there_q),
-                 .ids_k = there(there_k),
-                 .ascending = ascending},
+                 .ids_q = named.ids_q,
+                 .ids_k = named.ids_k,
+                 .ascending = named.ascending},
                 {.mask = mask});
   }
 }
@@ -197,7 +213,8 @@ TEST_F(ChosenFunctors, PrefixLm) {
   lengths.setValues({0, 37});
   const OnDevice<std::int64_t, 1> on_device(lengths);
   const auto mask = as_tensor([&](int b, int i, int j) { return j <= i || j < lengths(b); });
-  expect_same({}, {.kind = Mask::Kind::prefix, .lengths = on_device.data()}, {.mask = mask});
+  const auto named = attend::prefix_lm(on_device).function;
+  expect_same({}, {.kind = Mask::Kind::prefix, .lengths = named.lengths}, {.mask = mask});
 }
 
 TEST(Functors, LambdaForHostAndDevice) {
@@ -271,7 +288,7 @@ TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
   const attend::Call<float> built_in{.softcap = 2, .mask = mask};
   const auto expected = host.forward(q, k, v, built_in);
   const auto gradients = host.backward(grad_out, expected, q, k, v, built_in);
-  const auto mods = functors::softcap_in_documents(2, there(there_ids));
+  const auto mods = functors::softcap_in_documents(2, as_view(there_ids));
   for (const Path path : kPaths) {
     SCOPED_TRACE(attend::name(path));
     const auto result = attention.forward(in.there_q, in.there_k, in.there_v, {.path = path}, mods);
@@ -287,7 +304,7 @@ TEST_F(HalfFunctors, LambdaAndDocumentsAgreeWithTheHost) {
 
 TEST_F(HalfFunctors, WhatTheyReferToMustFit) {
   const OnDevice<std::int32_t, 2> ids(attend::Tensor<std::int32_t, 2>(1, 255).setZero());
-  const auto mods = functors::softcap_in_documents(2, there(ids));
+  const auto mods = functors::softcap_in_documents(2, as_view(ids));
   EXPECT_THROW(attention.forward(in.there_q, in.there_k, in.there_v, {}, mods),
                attend::shape_error);
 }
@@ -297,9 +314,9 @@ TEST_F(HalfFunctors, ExcludedTilesAreNeitherReadNorMultiplied) {
   for (const Path path : {Path::flash, Path::mem_efficient}) {
     SCOPED_TRACE(attend::name(path));
     const gpu::Counts of_two =
-        counts({.path = path}, functors::softcap_in_documents(2, there(two)));
+        counts({.path = path}, functors::softcap_in_documents(2, as_view(two)));
     const gpu::Counts of_one =
-        counts({.path = path}, functors::softcap_in_documents(2, there(one)));
+        counts({.path = path}, functors::softcap_in_documents(2, as_view(one)));
     EXPECT_EQ(2 * of_two.by_opcode.at("mma"), of_one.by_opcode.at("mma"));
     // Half of the keys and values, besides queries and ids.
     EXPECT_LT(of_two.global_bytes_read, of_one.global_bytes_read * 3 / 4);
@@ -312,7 +329,7 @@ TEST_F(HalfFunctors, AFunctionCostsWhatItComputes) {
     SCOPED_TRACE(attend::name(path));
     const gpu::Counts built_in = counts({.softcap = 2, .path = path});
     const gpu::Counts function =
-        counts({.path = path}, functors::softcap_in_documents(2, there(one)));
+        counts({.path = path}, functors::softcap_in_documents(2, as_view(one)));
     EXPECT_EQ(function.by_opcode.at("mma"), built_in.by_opcode.at("mma"));
     EXPECT_EQ(function.local_bytes, 0u);
     EXPECT_GT(arithmetic(built_in), 0u);

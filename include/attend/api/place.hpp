@@ -10,6 +10,7 @@
 #include "../core/backward_tensors.hpp"
 #include "../core/error.hpp"
 #include "../core/forward_tensors.hpp"
+#include "../core/functors.hpp"
 #include "../core/merge.hpp"
 #include "../cpu/instances.hpp"
 #include "../cpu/merge.hpp"
@@ -52,6 +53,11 @@ class Place<Device::host> {
   template <class V>
   Choice choose(const Problem& problem, const V&, const Options& options,
                 std::optional<Path> forced) const {
+    static_assert(
+        kRunsOn<decltype(V::score_mod), Device::host> &&
+            kRunsOn<decltype(V::mask_mod), Device::host>,
+        "what a score_mod or mask_mod refers to lies on a device; expected tensors on the "
+        "host, where q lies");
     return attend::choose(problem, options, {}, forced);
   }
 

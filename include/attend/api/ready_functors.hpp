@@ -10,7 +10,8 @@
 #include "tensor.hpp"
 
 /// @file
-/// Makers of the functors with names, from tensors on the host, which must outlive the calls.
+/// Makers of the functors with names, from tensors that must outlive the calls: on the host for
+/// calls there, on a device for `cuda::functors`.
 
 namespace attend {
 
@@ -22,56 +23,74 @@ inline void check_shift(std::int64_t shift) {
     throw value_error("shift is " + std::to_string(shift) + "; expected -2^62 to 2^62");
 }
 
+/// How the documents of packed sequences are numbered: in any order, or so that numbers never
+/// decrease along a sequence.
+enum class DocumentOrder { any, ascending };
+
+/// Whether ids never decrease along a sequence.
+template <class Id>
+DocumentOrder order_of(const View<const Id, 2>& ids) {
+  for (std::int64_t b = 0; b < ids.extent(0); ++b)
+    for (std::int64_t n = 1; n < ids.extent(1); ++n)
+      if (ids(b, n) < ids(b, n - 1)) return DocumentOrder::any;
+  return DocumentOrder::ascending;
+}
+
 /// A mask by which queries see the keys of their own document, where sequences were packed one
-/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which must
-/// not change while the mask is in use. Where they never decrease along a sequence, blocks of other
-/// documents are skipped.
+/// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which must not change while the mask
+/// is in use. Where both are in ascending order, blocks of other documents are skipped. On the host
+/// that is looked up; ids on a device are in the order that they are said to be in, which is not
+/// checked.
 /// @throws shape_error, value_error if they are no tensors.
 template <class IdsQ, class IdsK, std::integral Id = ElementOf<IdsQ>>
-requires HostTensor<IdsQ, Id, 2> && HostTensor<IdsK, Id, 2>
-auto document_mask(const IdsQ& ids_q, const IdsK& ids_k) {
-  const View<const Id, 2> of_queries = as_view(ids_q), of_keys = as_view(ids_k);
+requires TensorOf<IdsQ, Id, 2> && TensorBeside<IdsK, IdsQ, Id, 2>
+auto document_mask(const IdsQ& ids_q, const IdsK& ids_k, DocumentOrder order = DocumentOrder::any) {
+  constexpr Device kDevice = kDeviceOf<IdsQ>;
+  const View<const Id, 2> of_queries = addresses(as_view(ids_q)),
+                          of_keys = addresses(as_view(ids_k));
   check_tensor(of_queries, "ids_q");
   check_tensor(of_keys, "ids_k");
-  bool ascending = true;
-  for (const View<const Id, 2>& ids : {of_queries, of_keys})
-    for (std::int64_t b = 0; b < ids.extent(0); ++b)
-      for (std::int64_t n = 1; n < ids.extent(1); ++n)
-        ascending = ascending && ids(b, n - 1) <= ids(b, n);
-  return mask_mod(DocumentMask<Id>{of_queries, of_keys, ascending});
+  bool ascending = order == DocumentOrder::ascending;
+  if constexpr (kDevice == Device::host)
+    ascending = order_of(of_queries) == DocumentOrder::ascending &&
+                order_of(of_keys) == DocumentOrder::ascending;
+  return mask_mod(ReferringTo<DocumentMask<Id>, kDevice>{{of_queries, of_keys, ascending}});
 }
 
 /// The same for self-attention: `ids (b|1 n)` of queries and keys alike.
 template <class Ids, std::integral Id = ElementOf<Ids>>
-requires HostTensor<Ids, Id, 2>
-auto document_mask(const Ids& ids) { return document_mask(ids, ids); }
+requires TensorOf<Ids, Id, 2>
+auto document_mask(const Ids& ids, DocumentOrder order = DocumentOrder::any) {
+  return document_mask(ids, ids, order);
+}
 
 /// A mask by which the first keys, `lengths (b)` of them, are seen by all queries, and the others
 /// by the queries that do not come before them: key j by query i iff `j <= i + shift`, where
 /// `shift` keys come before the first query (`len_k - len_q`, if the last query is the last key).
 /// @throws shape_error, value_error if they are no tensor, or for a shift beyond 2^62.
 template <class Lengths, std::integral Length = ElementOf<Lengths>>
-requires HostTensor<Lengths, Length, 1> &&
+requires TensorOf<Lengths, Length, 1> &&
     (sizeof(Length) >= 4) auto prefix_lm(const Lengths& lengths, std::int64_t shift = 0) {
-  const View<const Length, 1> view = as_view(lengths);
+  const View<const Length, 1> view = addresses(as_view(lengths));
   check_tensor(view, "lengths");
   check_shift(shift);
-  return mask_mod(PrefixLm{{view.data(), view.stride(0)}, view.extent(0), shift});
+  return mask_mod(ReferringTo<PrefixLm, kDeviceOf<Lengths>>{
+      {{view.data(), view.stride(0)}, view.extent(0), shift}});
 }
 
 /// A learned bias for each head and distance: `table (h|1, 2 r + 1)` of float, or double for
 /// double; see `RelativePositionBias`. `shift` keys come before the first query.
 /// @throws shape_error if the number of columns is even, value_error for a shift beyond 2^62.
 template <class Table, std::floating_point Real = ElementOf<Table>>
-requires HostTensor<Table, Real, 2>
+requires TensorOf<Table, Real, 2>
 auto relative_position_bias(const Table& table, std::int64_t shift = 0) {
-  const View<const Real, 2> view = as_view(table);
+  const View<const Real, 2> view = addresses(as_view(table));
   check_tensor(view, "table");
   check_shift(shift);
   if (view.extent(1) % 2 == 0)
     throw shape_error("table has " + std::to_string(view.extent(1)) +
                       " columns; expected an odd number, one for each distance from -r to r");
-  return score_mod(RelativePositionBias<Real>{view, shift});
+  return score_mod(ReferringTo<RelativePositionBias<Real>, kDeviceOf<Table>>{{view, shift}});
 }
 
 }  // namespace attend

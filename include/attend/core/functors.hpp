@@ -38,6 +38,26 @@ concept HasMisfit = requires(const Function& function, Problem problem) {
   { function.misfit(problem) } -> std::same_as<Misfit>;
 };
 
+/// A function that tells where what it refers to lies: `static constexpr Device kDevice`.
+template <class Function>
+concept HasDevice = requires {
+  { Function::kDevice } -> std::convertible_to<Device>;
+};
+
+/// A function whose tensors lie on a device, or the host.
+template <class Function, Device device>
+struct ReferringTo : Function {
+  static constexpr Device kDevice = device;  ///< where they lie
+};
+
+/// Whether a function can run on a device, or the host: not where it tells that it refers to memory
+/// of another.
+template <class Function, Device device>
+inline constexpr bool kRunsOn = true;
+/// @copydoc kRunsOn
+template <HasDevice Function, Device device>
+inline constexpr bool kRunsOn<Function, device> = Function::kDevice == device;
+
 /// What a function refers to and does not fit, if it can tell.
 template <class Function>
 ATTEND_HD constexpr Misfit misfit_of(const Function& function, const Problem& problem) {
@@ -112,6 +132,13 @@ struct MaskMod {
     }
   }
 };
+
+/// @copydoc kRunsOn
+template <class Function, Device device>
+inline constexpr bool kRunsOn<ScoreMod<Function>, device> = kRunsOn<Function, device>;
+/// @copydoc kRunsOn
+template <class Function, Device device>
+inline constexpr bool kRunsOn<MaskMod<Function>, device> = kRunsOn<Function, device>;
 
 /// Makes a score function part of a call. It sees the score after scale, softcap, bias and ALiBi,
 /// and is called for allowed keys only: with a `Score`, a number that knows the functions of cmath

@@ -70,6 +70,9 @@ requires(__nv_is_extended_host_device_lambda_closure_type(
 template <class T, Functor... Mods>
 Functors<T> functors(const Mods&... mods) {
   static_assert(kAtMostOneOfEach<Mods...>, "there is one score_mod and one mask_mod at most");
+  static_assert((kRunsOn<Mods, Device::cuda> && ...),
+                "what a score_mod or mask_mod refers to lies on the host; expected tensors on a "
+                "device");
   using ScoreMod = decltype(score_mod_of(mods...));
   using MaskMod = decltype(mask_mod_of(mods...));
   static_assert(kIsItsBytes<ScoreMod> && kIsItsBytes<MaskMod>,
