@@ -5,16 +5,12 @@
 #include <algorithm>
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
-#include <cmath>
 #include <cstdint>
-#include <type_traits>
 
-#include "cuda/tensors.hpp"
-#include "gpu/runtime/control.hpp"
+#include "cuda/same_bits.hpp"
 
 namespace {
 
-using attend::Path;
 template <class T, int Rank>
 using Near = attend::cuda::Tensor<T, Rank>;
 template <class T, int Rank>
@@ -96,52 +92,14 @@ class FarMemory {
   attend::cuda::Tensor<std::uint8_t, 1> memory_;
 };
 
-template <class Element, Path path_>
-struct Kernels {
-  using T = Element;
-  static constexpr Path kPath = path_;
-};
-
 template <class K>
-struct FarStrides : ::testing::Test {
-  using T = typename K::T;
-  using Real = attend::RealOf<T>;
+struct FarStrides : device::SameBits<K> {
   void SetUp() override {
-    if (emulated == nullptr) GTEST_SKIP() << "not the emulated GPU: 14 GB";
-    gpu::RuntimeOptions exact = options;
-    exact.launch.perturb = false;  // two calls shall give the same bits
-    emulated->restart(exact);
-    if (K::kPath == Path::flash && attend::cuda::capability(0) < attend::kCapabilityA100)
-      GTEST_SKIP() << "no flash kernels";
+    if (this->emulated == nullptr) GTEST_SKIP() << "not the emulated GPU: 14 GB";
+    device::SameBits<K>::SetUp();
   }
-  void TearDown() override {
-    if (emulated != nullptr) emulated->restart(options);
-  }
-  template <class N, class... Sizes>
-  static Host<N, sizeof...(Sizes)> random(Sizes... sizes) {
-    return (device::random<float>(sizes...) * 2.f - 1.f).template cast<N>();
-  }
-  // Elements that are loaded one by one are added up in another order: those are within `part`.
-  template <class N, int Rank>
-  static void expect_near(const Host<N, Rank>& far, const Host<N, Rank>& near, double part,
-                          const char* name) {
-    ASSERT_EQ(far.dimensions(), near.dimensions()) << name;
-    for (Eigen::Index n = 0; n < near.size(); ++n) {
-      const auto expected = static_cast<double>(near.data()[n]);
-      ASSERT_NEAR(static_cast<double>(far.data()[n]), expected, part * (1 + std::abs(expected)))
-          << name << " " << n;
-    }
-  }
-
-  gpu::Control* const emulated = gpu::emulated_control();
-  const gpu::RuntimeOptions options = emulated ? emulated->options() : gpu::RuntimeOptions{};
 };
-
-using Half = Eigen::half;
-using Everywhere =
-    ::testing::Types<Kernels<Half, Path::flash>, Kernels<Half, Path::mem_efficient>,
-                     Kernels<float, Path::mem_efficient>, Kernels<double, Path::math>>;
-TYPED_TEST_SUITE(FarStrides, Everywhere);
+TYPED_TEST_SUITE(FarStrides, device::AllKernels);
 
 TYPED_TEST(FarStrides, ArePast32Bits) {
   using T = typename TypeParam::T;
@@ -172,6 +130,7 @@ TYPED_TEST(FarStrides, ArePast32Bits) {
 
   for (const auto& [axis, most] : {std::pair{0, 2}, {1, 4}, {2, 70}, {3, 70}}) {
     SCOPED_TRACE(testing::Message() << "axis " << axis);
+    // Elements that are loaded one by one are added up in another order.
     const double part = axis < 3 ? 0 : 16 * static_cast<double>(Eigen::NumTraits<T>::epsilon());
     attend::cuda::Stream::default_stream().synchronize();  // then the last one's memory is free
     FarMemory far(axis, most);
@@ -182,8 +141,8 @@ TYPED_TEST(FarStrides, ArePast32Bits) {
     const auto lse = far.template room<Real, 3>({2, 4, 70});
     const auto run = attention.forward_into(out, lse, far_q, far_k, far_v, call);
     EXPECT_EQ(run.path, TypeParam::kPath);
-    this->expect_near(far.host(out), expected.out.host(), part, "out");
-    this->expect_near(far.host(lse), expected.lse.host(), part, "lse");
+    this->expect_same(far.host(out), expected.out.host(), "out", part);
+    this->expect_same(far.host(lse), expected.lse.host(), "lse", part);
 
     const auto dq = far.template room<T, 4>({2, 4, 70, 64});
     const auto dk = far.template room<T, 4>({2, 2, 70, 64});
@@ -194,11 +153,11 @@ TYPED_TEST(FarStrides, ArePast32Bits) {
     attention.backward_into({.dq = dq, .dk = dk, .dv = dv, .dbias = dbias, .dsink = dsink},
                             {far.copy(grad_out), far.copy(grad_lse)}, saved, far_q, far_k, far_v,
                             call);
-    this->expect_near(far.host(dq), gradients.dq.host(), part, "dq");
-    this->expect_near(far.host(dk), gradients.dk.host(), part, "dk");
-    this->expect_near(far.host(dv), gradients.dv.host(), part, "dv");
-    this->expect_near(far.host(dbias), gradients.dbias.host(), part, "dbias");
-    this->expect_near(far.host(dsink), gradients.dsink.host(), part, "dsink");
+    this->expect_same(far.host(dq), gradients.dq.host(), "dq", part);
+    this->expect_same(far.host(dk), gradients.dk.host(), "dk", part);
+    this->expect_same(far.host(dv), gradients.dv.host(), "dv", part);
+    this->expect_same(far.host(dbias), gradients.dbias.host(), "dbias", part);
+    this->expect_same(far.host(dsink), gradients.dsink.host(), "dsink", part);
   }
 }
 
