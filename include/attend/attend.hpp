@@ -117,7 +117,7 @@ class Attend {
         addresses(as_view(q)), addresses(as_view(k)), addresses(as_view(v)), call,
         [&](const auto&, const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
           tensors.out = addresses(as_view(out));
-          check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
+          check_destination(tensors.out, "out", out_extents(problem), call, variant, tensors);
         },
         mods...);
   }
@@ -134,8 +134,8 @@ class Attend {
         [&](const auto&, const Problem& problem, const auto& variant, ForwardTensors<T>& tensors) {
           tensors.out = addresses(as_view(out));
           tensors.lse = addresses(as_view(lse));
-          check_destination(tensors.out, "out", out_extents(problem), variant, tensors);
-          check_destination(tensors.lse, "lse", lse_extents(problem), variant, tensors);
+          check_destination(tensors.out, "out", out_extents(problem), call, variant, tensors);
+          check_destination(tensors.lse, "lse", lse_extents(problem), call, variant, tensors);
           check_apart(tensors.out, "out", tensors.lse, "lse");
         },
         mods...);
@@ -194,9 +194,7 @@ class Attend {
     const Place<device> place(q.data(), call.stream);
     const Choice choice = place.choose(problem, variant, options_, call.path);
     set_outputs(place, problem, variant, tensors);
-    check_at(place, variant, tensors);
-    check_at(place, call.key_lengths, "key_lengths");
-    check_at(place, call.causal.shifts(), "causal.offset");
+    check_at(place, call, variant, tensors);
     Log::instance().choice(place.name(), choice);
 
     const double dropout = training_ ? options_.dropout : 0;
@@ -264,9 +262,7 @@ class Attend {
     tensors.dsink = written.dsink.view();
     tensors.parameters = written.dparameters.view();
     check_gradients(variant, call, written, tensors);
-    check_at(place, variant, tensors);
-    check_at(place, call.key_lengths, "key_lengths");
-    check_at(place, call.causal.shifts(), "causal.offset");
+    check_at(place, call, variant, tensors);
     Log::instance().choice(place.name(), choice);
 
     if (saved.dropout > 0) variant.dropout = Dropout(saved.dropout, saved.rng);

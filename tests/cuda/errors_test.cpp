@@ -269,6 +269,32 @@ TEST_F(DeviceErrors, IntegersThatCannotBeRead) {
   expect_usable();
 }
 
+TEST_F(DeviceErrors, IntegersThatWouldBeWrittenOver) {
+  const Device4 there(q);
+  Device4 out(attend::Extents<4>{1, 2, 20, 8}), other(out.extents()), third(out.extents());
+  const attend::cuda::View<const std::int32_t, 1> integers(
+      reinterpret_cast<const std::int32_t*>(out.data() + 2 * 20 * 8 - 1), {1});
+  const auto message = [](const auto& call) {
+    try {
+      call();
+    } catch (const attend::value_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  const attend::Call<float> call{.key_lengths = integers};
+  EXPECT_EQ(message([&] { attention.forward_into(out, there, there, there, call); }),
+            "out overlaps key_lengths; expected memory of its own");
+  const attend::Call<float> causal{.causal = attend::Causal::offset(integers)};
+  const auto result = attention.forward(there, there, there);
+  EXPECT_EQ(message([&] {
+              attention.backward_into({.dq = other, .dk = third, .dv = out}, there, result, there,
+                                      there, there, causal);
+            }),
+            "dv overlaps causal.offset; expected memory of its own");
+  expect_usable();
+}
+
 // Threads are for tensors on the host, streams of a device for those on it.
 TEST_F(DeviceErrors, StreamOfTheOtherKind) {
   const Device4 there(q);

@@ -13,6 +13,7 @@
 #include "../core/problem.hpp"
 #include "../core/variant.hpp"
 #include "argument.hpp"
+#include "call.hpp"
 
 /// @file
 /// Checks of what the user passes. Each throws an error that names the argument, what it was and
@@ -232,49 +233,45 @@ void check_apart(const A& output, const std::string& name, const B& other,
     throw value_error(name + " overlaps " + other_name + "; expected memory of its own");
 }
 
-/// Calls `visit(tensor, name)` for each of a variant's tensors, given or not.
-template <class V, class Visit>
-void each_tensor(const V& variant, const Visit& visit) {
+/// Calls `visit(tensor, name)` for each tensor that a call is given, or not.
+template <class T, class V, class Visit>
+void each_option(const Call<T>& call, const V& variant, const Visit& visit) {
   visit(variant.bias, "bias");
   visit(variant.alibi, "alibi");
   visit(variant.mask, "mask");
   visit(variant.sink, "sink");
+  visit(call.key_lengths.on_device(), "key_lengths");
+  visit(call.causal.shifts().on_device(), "causal.offset");
 }
 
 /// Calls `visit(tensor, name)` for each tensor that a forward pass reads, given or not.
 template <class T, class V, class Visit>
-void each_read(const V& variant, const ForwardTensors<T>& tensors, const Visit& visit) {
+void each_read(const Call<T>& call, const V& variant, const ForwardTensors<T>& tensors,
+               const Visit& visit) {
   visit(tensors.q, "q");
   visit(tensors.k, "k");
   visit(tensors.v, "v");
-  each_tensor(variant, visit);
+  each_option(call, variant, visit);
 }
 
 /// What a forward pass reads and writes lies at the place of the call, where q does.
 /// @throws value_error naming what does not
 template <class Place, class T, class V>
-void check_at(const Place& place, const V& variant, const ForwardTensors<T>& tensors) {
-  each_read(variant, tensors, [&](const auto& view, const char* name) { place.check(view, name); });
-  place.check(tensors.out, "out");
-  place.check(tensors.lse, "lse");
-}
-
-/// Integers on a device lie at the place of the call; those on the host are copies.
-/// @throws value_error if they do not
-template <class Place>
-void check_at(const Place& place, const BatchIntegers& integers, const char* name) {
-  if (integers.given() && integers.device() != Device::host)
-    place.check(
-        View<const char, 1>(static_cast<const char*>(integers.address()), {integers.size()}), name);
+void check_at(const Place& place, const Call<T>& call, const V& variant,
+              const ForwardTensors<T>& tensors) {
+  const auto check = [&](const auto& view, const char* name) { place.check(view, name); };
+  each_read(call, variant, tensors, check);
+  check(tensors.out, "out");
+  check(tensors.lse, "lse");
 }
 
 /// Where a forward pass writes fits the problem, and is apart from what it reads.
 template <class Output, std::size_t Rank, class T, class V>
 void check_destination(const Output& output, const std::string& name,
-                       const std::array<std::int64_t, Rank>& expected, const V& variant,
-                       const ForwardTensors<T>& inputs) {
+                       const std::array<std::int64_t, Rank>& expected, const Call<T>& call,
+                       const V& variant, const ForwardTensors<T>& inputs) {
   check_output(output, name, expected);
-  each_read(variant, inputs,
+  each_read(call, variant, inputs,
             [&](const auto& view, const char* other) { check_apart(output, name, view, other); });
 }
 

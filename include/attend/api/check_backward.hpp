@@ -40,7 +40,8 @@ void check_incoming(const Problem& problem, const BackwardTensors<T>& tensors) {
 
 /// Calls `visit(tensor, name)` for each tensor that a backward pass reads, given or not.
 template <class T, class V, class Visit>
-void each_read(const V& variant, const BackwardTensors<T>& tensors, const Visit& visit) {
+void each_read(const Call<T>& call, const V& variant, const BackwardTensors<T>& tensors,
+               const Visit& visit) {
   visit(tensors.q, "q");
   visit(tensors.k, "k");
   visit(tensors.v, "v");
@@ -48,7 +49,7 @@ void each_read(const V& variant, const BackwardTensors<T>& tensors, const Visit&
   visit(tensors.lse, "forward.lse");
   visit(tensors.grad_out, "grad_out");
   visit(tensors.grad_lse, "grad_lse");
-  each_tensor(variant, visit);
+  each_option(call, variant, visit);
 }
 
 /// Calls `visit(tensor, name)` for each tensor that a backward pass writes, wanted or not.
@@ -65,9 +66,10 @@ void each_written(const BackwardTensors<T>& tensors, const Visit& visit) {
 /// What a backward pass reads and writes lies at the place of the call, where q does.
 /// @throws value_error naming what does not
 template <class Place, class T, class V>
-void check_at(const Place& place, const V& variant, const BackwardTensors<T>& tensors) {
+void check_at(const Place& place, const Call<T>& call, const V& variant,
+              const BackwardTensors<T>& tensors) {
   const auto check = [&](const auto& view, const char* name) { place.check(view, name); };
-  each_read(variant, tensors, check);
+  each_read(call, variant, tensors, check);
   each_written(tensors, check);
 }
 
@@ -99,7 +101,7 @@ void check_gradients(const V& variant, const Call<T>& call,
   each_written(tensors, [&](const auto& view, const char* name) {
     written.push_back({Footprint(view), name});
   });
-  each_read(variant, tensors, [&](const auto& view, const char* name) {
+  each_read(call, variant, tensors, [&](const auto& view, const char* name) {
     read.push_back({Footprint(view), name});
   });
   const auto check_pair = [](const Named& output, const Named& other) {
