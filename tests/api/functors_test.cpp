@@ -201,6 +201,23 @@ TEST(Functors, DocumentMaskKeepsDocumentsApart) {
   }
 }
 
+TEST(Functors, DocumentsInTheOrderThatIsSaid) {
+  using attend::DocumentOrder;
+  attend::Tensor<int, 2> rising(1, 3), mixed(1, 3);
+  rising.setValues({{1, 1, 2}}), mixed.setValues({{1, 2, 1}});
+  for (const DocumentOrder order : {DocumentOrder::any, DocumentOrder::ascending})
+    EXPECT_TRUE(attend::document_mask(rising, order).function.ascending);
+  EXPECT_FALSE(attend::document_mask(rising, mixed).function.ascending);
+  EXPECT_FALSE(attend::document_mask(mixed).function.ascending);
+  try {
+    static_cast<void>(attend::document_mask(rising, mixed, DocumentOrder::ascending));
+    ADD_FAILURE() << "taken";
+  } catch (const attend::value_error& error) {
+    EXPECT_STREQ(error.what(),
+                 "ids_k decrease along a sequence; expected ascending ones, as the order says");
+  }
+}
+
 TEST(Functors, PrefixLmIsAMask) {
   attend::Tensor<std::int64_t, 1> lengths(2);
   lengths.setValues({0, 37});

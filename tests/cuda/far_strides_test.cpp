@@ -6,6 +6,7 @@
 #include <attend/attend.hpp>
 #include <attend/cuda.hpp>
 #include <cstdint>
+#include <utility>
 
 #include "cuda/same_bits.hpp"
 
@@ -22,7 +23,7 @@ class FarMemory {
   /// For extents of up to `most` along the axis.
   FarMemory(int axis, std::int64_t most)
       : axis_(axis),
-        pitch_(kBytes / (most - 1) / 256 * 256),
+        pitch_((free_bytes() - kBytesOfOne - kBytesLeft) / (most - 1) / 256 * 256),
         memory_({(most - 1) * pitch_ + kBytesOfOne}) {}
 
   /// Room for a tensor.
@@ -73,8 +74,14 @@ class FarMemory {
   }
 
  private:
-  static constexpr std::int64_t kBytes = std::int64_t{14} << 30;
   static constexpr std::int64_t kBytesOfOne = std::int64_t{1} << 24;
+  static constexpr std::int64_t kBytesLeft = std::int64_t{1} << 30;  // for what calls take
+
+  static std::int64_t free_bytes() {
+    std::size_t free = 0, total = 0;
+    EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+    return static_cast<std::int64_t>(free);
+  }
 
   /// Calls `visit(address, offsets, sizes)` for each slice of one along the axis.
   template <class T, int Rank, class Visit>
@@ -95,7 +102,8 @@ class FarMemory {
 template <class K>
 struct FarStrides : device::SameBits<K> {
   void SetUp() override {
-    if (this->emulated == nullptr) GTEST_SKIP() << "not the emulated GPU: 14 GB";
+    if (this->emulated == nullptr)
+      GTEST_SKIP() << "takes all memory of a device, but for the emulated GPU";
     device::SameBits<K>::SetUp();
   }
 };

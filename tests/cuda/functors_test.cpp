@@ -66,14 +66,16 @@ struct Inputs {
 // Those with names know where their tensors lie.
 using attend::Device;
 using Ids = attend::Tensor<std::int32_t, 2>;
-template <class Mod, Device device>
-constexpr bool kRunsOnlyOn = attend::kRunsOn<Mod, device> && !attend::kRunsOn < Mod,
-               device == Device::host ? Device::cuda : Device::host > ;
-static_assert(kRunsOnlyOn<decltype(attend::document_mask(Ids{})), Device::host>);
-static_assert(kRunsOnlyOn<decltype(attend::document_mask(OnDevice<int, 2>{})), Device::cuda>);
-static_assert(kRunsOnlyOn<decltype(attend::prefix_lm(OnDevice<int, 1>{})), Device::cuda>);
-static_assert(
-    kRunsOnlyOn<decltype(attend::relative_position_bias(OnDevice<float, 2>{})), Device::cuda>);
+template <class Mod>
+constexpr bool kOnHostOnly =
+    attend::kRunsOn<Mod, Device::host> && !attend::kRunsOn<Mod, Device::cuda>;
+template <class Mod>
+constexpr bool kOnDeviceOnly =
+    attend::kRunsOn<Mod, Device::cuda> && !attend::kRunsOn<Mod, Device::host>;
+static_assert(kOnHostOnly<decltype(attend::document_mask(Ids{}))>);
+static_assert(kOnDeviceOnly<decltype(attend::document_mask(OnDevice<int, 2>{}))>);
+static_assert(kOnDeviceOnly<decltype(attend::prefix_lm(OnDevice<int, 1>{}))>);
+static_assert(kOnDeviceOnly<decltype(attend::relative_position_bias(OnDevice<float, 2>{}))>);
 
 struct ChosenFunctors : ::testing::Test {
   const Inputs<float> in{2, 4, 2, 40, 70, 16, 24};

@@ -19,10 +19,12 @@ struct Kernels {
   static constexpr attend::Path kPath = path;
 };
 
-/// All kernels but bf16's, which are f16's.
+/// All of a device's kernels but bf16's. Of half types `mem_efficient` has kernels of its own on
+/// devices without flash.
 using AllKernels = ::testing::Types<
     Kernels<Eigen::half, attend::Path::flash>, Kernels<Eigen::half, attend::Path::mem_efficient>,
-    Kernels<float, attend::Path::mem_efficient>, Kernels<double, attend::Path::math>>;
+    Kernels<Eigen::half, attend::Path::math>, Kernels<float, attend::Path::mem_efficient>,
+    Kernels<float, attend::Path::math>, Kernels<double, attend::Path::math>>;
 
 /// The emulated GPU's approximations err anew in each launch; not in these tests.
 template <class K>

@@ -235,7 +235,7 @@ void check_apart(const A& output, const std::string& name, const B& other,
 
 /// Calls `visit(tensor, name)` for each tensor that a call is given, or not.
 template <class T, class V, class Visit>
-void each_option(const Call<T>& call, const V& variant, const Visit& visit) {
+void each_tensor(const Call<T>& call, const V& variant, const Visit& visit) {
   visit(variant.bias, "bias");
   visit(variant.alibi, "alibi");
   visit(variant.mask, "mask");
@@ -251,7 +251,7 @@ void each_read(const Call<T>& call, const V& variant, const ForwardTensors<T>& t
   visit(tensors.q, "q");
   visit(tensors.k, "k");
   visit(tensors.v, "v");
-  each_option(call, variant, visit);
+  each_tensor(call, variant, visit);
 }
 
 /// What a forward pass reads and writes lies at the place of the call, where q does.

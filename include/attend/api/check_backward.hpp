@@ -49,7 +49,7 @@ void each_read(const Call<T>& call, const V& variant, const BackwardTensors<T>& 
   visit(tensors.lse, "forward.lse");
   visit(tensors.grad_out, "grad_out");
   visit(tensors.grad_lse, "grad_lse");
-  each_option(call, variant, visit);
+  each_tensor(call, variant, visit);
 }
 
 /// Calls `visit(tensor, name)` for each tensor that a backward pass writes, wanted or not.

@@ -27,9 +27,9 @@ inline void check_shift(std::int64_t shift) {
 /// decrease along a sequence.
 enum class DocumentOrder { any, ascending };
 
-/// Whether ids never decrease along a sequence.
+/// The order of ids on the host.
 template <class Id>
-DocumentOrder order_of(const View<const Id, 2>& ids) {
+DocumentOrder document_order(const View<const Id, 2>& ids) {
   for (std::int64_t b = 0; b < ids.extent(0); ++b)
     for (std::int64_t n = 1; n < ids.extent(1); ++n)
       if (ids(b, n) < ids(b, n - 1)) return DocumentOrder::any;
@@ -39,22 +39,25 @@ DocumentOrder order_of(const View<const Id, 2>& ids) {
 /// A mask by which queries see the keys of their own document, where sequences were packed one
 /// after another. `ids_q (b|1 i)`, `ids_k (b|1 j)`: integers, which must not change while the mask
 /// is in use. Where both are in ascending order, blocks of other documents are skipped. On the host
-/// that is looked up; ids on a device are in the order that they are said to be in, which is not
-/// checked.
-/// @throws shape_error, value_error if they are no tensors.
+/// the order is looked up; ids on a device are taken to be in the `order` given, unchecked.
+/// @throws shape_error, value_error if they are no tensors; value_error if ids on the host are not
+/// in the order given.
 template <class IdsQ, class IdsK, std::integral Id = ElementOf<IdsQ>>
 requires TensorOf<IdsQ, Id, 2> && TensorBeside<IdsK, IdsQ, Id, 2>
 auto document_mask(const IdsQ& ids_q, const IdsK& ids_k, DocumentOrder order = DocumentOrder::any) {
-  constexpr Device kDevice = kDeviceOf<IdsQ>;
-  const View<const Id, 2> of_queries = addresses(as_view(ids_q)),
-                          of_keys = addresses(as_view(ids_k));
+  const View<const Id, 2> of_queries = addresses(as_view(ids_q));
+  const View<const Id, 2> of_keys = addresses(as_view(ids_k));
   check_tensor(of_queries, "ids_q");
   check_tensor(of_keys, "ids_k");
-  bool ascending = order == DocumentOrder::ascending;
-  if constexpr (kDevice == Device::host)
-    ascending = order_of(of_queries) == DocumentOrder::ascending &&
-                order_of(of_keys) == DocumentOrder::ascending;
-  return mask_mod(ReferringTo<DocumentMask<Id>, kDevice>{{of_queries, of_keys, ascending}});
+  if constexpr (kDeviceOf<IdsQ> == Device::host) {
+    const DocumentOrder queries = document_order(of_queries), keys = document_order(of_keys);
+    if (order == DocumentOrder::ascending && (queries != order || keys != order))
+      throw value_error(std::string(queries != order ? "ids_q" : "ids_k") +
+                        " decrease along a sequence; expected ascending ones, as the order says");
+    order = queries == keys ? queries : DocumentOrder::any;
+  }
+  return mask_mod(Located<DocumentMask<Id>, kDeviceOf<IdsQ>>{
+      {of_queries, of_keys, order == DocumentOrder::ascending}});
 }
 
 /// The same for self-attention: `ids (b|1 n)` of queries and keys alike.
@@ -74,7 +77,7 @@ requires TensorOf<Lengths, Length, 1> &&
   const View<const Length, 1> view = addresses(as_view(lengths));
   check_tensor(view, "lengths");
   check_shift(shift);
-  return mask_mod(ReferringTo<PrefixLm, kDeviceOf<Lengths>>{
+  return mask_mod(Located<PrefixLm, kDeviceOf<Lengths>>{
       {{view.data(), view.stride(0)}, view.extent(0), shift}});
 }
 
@@ -90,7 +93,7 @@ auto relative_position_bias(const Table& table, std::int64_t shift = 0) {
   if (view.extent(1) % 2 == 0)
     throw shape_error("table has " + std::to_string(view.extent(1)) +
                       " columns; expected an odd number, one for each distance from -r to r");
-  return score_mod(ReferringTo<RelativePositionBias<Real>, kDeviceOf<Table>>{{view, shift}});
+  return score_mod(Located<RelativePositionBias<Real>, kDeviceOf<Table>>{{view, shift}});
 }
 
 }  // namespace attend

@@ -38,15 +38,16 @@ concept HasMisfit = requires(const Function& function, Problem problem) {
   { function.misfit(problem) } -> std::same_as<Misfit>;
 };
 
-/// A function that tells where what it refers to lies: `static constexpr Device kDevice`.
+/// A function that tells where what it refers to lies: `static constexpr Device kDevice`. One that
+/// has such functions in it should tell as well.
 template <class Function>
 concept HasDevice = requires {
   { Function::kDevice } -> std::convertible_to<Device>;
 };
 
-/// A function whose tensors lie on a device, or the host.
+/// A function whose tensors are known to lie on a device, or the host.
 template <class Function, Device device>
-struct ReferringTo : Function {
+struct Located : Function {
   static constexpr Device kDevice = device;  ///< where they lie
 };
 

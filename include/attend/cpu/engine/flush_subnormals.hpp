@@ -9,16 +9,17 @@
 
 /// @file
 /// Numbers that are next to nothing, at the price of any other. A weight below the least normal
-/// number is 0 everywhere: Intel's cores take more than a hundred cycles longer for a vector with
+/// number is 0: Intel's cores take more than a hundred cycles longer for a vector with
 /// such a number, and again in each product that it is part of. Softmax makes such floats of logits
 /// some 87 below the greatest one (ALiBi's distant keys).
 
 namespace attend::cpu {
 
 /// While it lives, results of this thread's arithmetic that are below the least normal number are
-/// zeros: for gradients, where products and sums of normal numbers are as small. Operands are taken
-/// as they are. A user's functions do not run in its scope. Other architectures than x86 compute
-/// with such numbers at full speed, or nearly so; there it does nothing.
+/// zeros: for gradients, where products and sums of normal numbers are as small, and for the
+/// textbook's weights, which are divided by their sum. Operands are taken as they are. A user's
+/// functions do not run in its scope. Other architectures than x86 compute with such numbers at
+/// full speed, or nearly so; there it does nothing.
 class FlushSubnormals {
  public:
   FlushSubnormals(const FlushSubnormals&) = delete;
