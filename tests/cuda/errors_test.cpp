@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 
+#include "cuda/answers.hpp"
 #include "cuda/functors.hpp"
 #include "cuda/planted.hpp"
 #include "gpu/runtime/control.hpp"
@@ -15,6 +16,7 @@
 namespace {
 
 using attend::Path;
+using device::free_bytes;
 using ::testing::HasSubstr;
 using Host4 = attend::Tensor<float, 4>;
 using Device4 = attend::cuda::Tensor<float, 4>;
@@ -28,13 +30,6 @@ attend::device_error error_of(const std::function<void()>& call) {
   }
   ADD_FAILURE() << "no device_error";
   return {"", 0, ""};
-}
-
-std::size_t free_bytes() {
-  std::size_t free = 0, total = 0;
-  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-  EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
-  return free;
 }
 
 // PTX for 8.0 that is said to be for 7.5.
@@ -223,12 +218,7 @@ TEST_F(DeviceErrors, MemoryOfTheHostIsNoDeviceMemory) {
   expect_usable();
   const Device4 there(q);
   const auto expect_named = [](const auto& call, const char* name) {
-    try {
-      call();
-      ADD_FAILURE() << name << " was taken";
-    } catch (const attend::value_error& error) {
-      EXPECT_THAT(error.what(), ::testing::StartsWith(std::string(name) + "'s address"));
-    }
+    EXPECT_THAT(device::refusal(call), ::testing::StartsWith(std::string(name) + "'s address"));
   };
   expect_named([&] { attention.forward(there, here, there); }, "k");
   expect_named([&] { attention.forward(there, there, here); }, "v");
@@ -256,12 +246,8 @@ TEST_F(DeviceErrors, IntegersThatCannotBeRead) {
       reinterpret_cast<const std::int32_t*>(reinterpret_cast<const char*>(two.data()) + 2);
   const auto message = [&](const std::int32_t* address) {
     const attend::cuda::View<const std::int32_t, 1> integers(address, {1});
-    try {
-      attention.forward(there, there, there, {.key_lengths = integers});
-    } catch (const attend::value_error& error) {
-      return std::string(error.what());
-    }
-    return std::string("taken");
+    return device::refusal(
+        [&] { attention.forward(there, there, there, {.key_lengths = integers}); });
   };
   EXPECT_EQ(message(nullptr), "key_lengths is a null pointer; expected 1 elements");
   EXPECT_EQ(message(odd),
@@ -274,20 +260,12 @@ TEST_F(DeviceErrors, IntegersThatWouldBeWrittenOver) {
   Device4 out(attend::Extents<4>{1, 2, 20, 8}), other(out.extents()), third(out.extents());
   const attend::cuda::View<const std::int32_t, 1> integers(
       reinterpret_cast<const std::int32_t*>(out.data() + 2 * 20 * 8 - 1), {1});
-  const auto message = [](const auto& call) {
-    try {
-      call();
-    } catch (const attend::value_error& error) {
-      return std::string(error.what());
-    }
-    return std::string("taken");
-  };
   const attend::Call<float> call{.key_lengths = integers};
-  EXPECT_EQ(message([&] { attention.forward_into(out, there, there, there, call); }),
+  EXPECT_EQ(device::refusal([&] { attention.forward_into(out, there, there, there, call); }),
             "out overlaps key_lengths; expected memory of its own");
   const attend::Call<float> causal{.causal = attend::Causal::offset(integers)};
   const auto result = attention.forward(there, there, there);
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(device::refusal([&] {
               attention.backward_into({.dq = other, .dk = third, .dv = out}, there, result, there,
                                       there, there, causal);
             }),

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "cuda/answers.hpp"
 #include "cuda/same_bits.hpp"
 
 namespace {
@@ -23,7 +24,8 @@ class FarMemory {
   /// For extents of up to `most` along the axis.
   FarMemory(int axis, std::int64_t most)
       : axis_(axis),
-        pitch_((free_bytes() - kBytesOfOne - kBytesLeft) / (most - 1) / 256 * 256),
+        pitch_((static_cast<std::int64_t>(device::free_bytes()) - kBytesOfOne - kBytesLeft) /
+               (most - 1) / 256 * 256),
         memory_({(most - 1) * pitch_ + kBytesOfOne}) {}
 
   /// Room for a tensor.
@@ -76,12 +78,6 @@ class FarMemory {
  private:
   static constexpr std::int64_t kBytesOfOne = std::int64_t{1} << 24;
   static constexpr std::int64_t kBytesLeft = std::int64_t{1} << 30;  // for what calls take
-
-  static std::int64_t free_bytes() {
-    std::size_t free = 0, total = 0;
-    EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
-    return static_cast<std::int64_t>(free);
-  }
 
   /// Calls `visit(address, offsets, sizes)` for each slice of one along the axis.
   template <class T, int Rank, class Visit>
@@ -140,7 +136,6 @@ TYPED_TEST(FarStrides, ArePast32Bits) {
     SCOPED_TRACE(testing::Message() << "axis " << axis);
     // Elements that are loaded one by one are added up in another order.
     const double part = axis < 3 ? 0 : 16 * static_cast<double>(Eigen::NumTraits<T>::epsilon());
-    attend::cuda::Stream::default_stream().synchronize();  // then the last one's memory is free
     FarMemory far(axis, most);
     const auto far_q = far.copy(q), far_k = far.copy(k), far_v = far.copy(v);
     call.bias = far.copy(bias), call.sink = far.copy(sink), call.alibi = far.copy(alibi);

@@ -51,7 +51,8 @@ struct SameBits : ::testing::Test {
     return (device::random<float>(sizes...) * 2.f - 1.f).template cast<N>();
   }
 
-  /// Demands the same numbers; or, with `part`, that they are within it of `b`'s, or of 1.
+  /// Demands the same numbers, infinities too; or, with `part`, that finite ones are within it of
+  /// `b`'s, or of 1.
   template <class N, int Rank>
   static void expect_same(const attend::Tensor<N, Rank>& a, const attend::Tensor<N, Rank>& b,
                           const char* name, double part = 0) {
@@ -59,7 +60,8 @@ struct SameBits : ::testing::Test {
     for (Eigen::Index n = 0; n < b.size(); ++n) {
       const auto value = static_cast<double>(a.data()[n]);
       const auto expected = static_cast<double>(b.data()[n]);
-      if (value == expected) continue;  // infinities, too
+      if (value == expected) continue;
+      ASSERT_TRUE(std::isfinite(expected)) << name << " " << n;
       ASSERT_NEAR(value, expected, part * (1 + std::abs(expected))) << name << " " << n;
     }
   }

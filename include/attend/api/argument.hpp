@@ -120,9 +120,7 @@ class BatchIntegers {
     width_ = sizeof(*view.data());
     if constexpr (TensorOn<const X, Device::cuda>) {
       values_ = {view.data(), view.stride(0)};
-      const std::int64_t bytes = sizeof(*view.data());
-      on_device_ = {
-          static_cast<const char*>(address_), {size_, bytes}, {bytes * view.stride(0), 1}};
+      stride_ = view.stride(0);
     } else {
       if (!readable()) return;
       std::vector<std::int64_t> copy;
@@ -150,7 +148,11 @@ class BatchIntegers {
   /// Where they lie.
   Device device() const { return device_; }
   /// The bytes of each, where they lie on a device; null for those on the host, which are copies.
-  const View<const char, 2>& on_device() const { return on_device_; }
+  View<const char, 2> on_device() const {
+    if (device_ == Device::host) return {};
+    const auto bytes = static_cast<std::int64_t>(width_);
+    return {static_cast<const char*>(address_), {size_, bytes}, {bytes * stride_, 1}};
+  }
   /// The first one's address; null also if there is none.
   const void* address() const { return address_; }
   /// Bytes of one of them, at multiples of which they lie.
@@ -182,7 +184,7 @@ class BatchIntegers {
   Device device_ = Device::host;
   const void* address_ = nullptr;
   std::size_t width_ = 1;
-  View<const char, 2> on_device_;
+  std::int64_t stride_ = 1;
   Integers values_;
   std::shared_ptr<const std::vector<std::int64_t>> owned_;
 };
